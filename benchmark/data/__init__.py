@@ -1,0 +1,1 @@
+"""From cases on disk to batches of arrays: preprocessing, cache, augmentation, pipeline."""

@@ -1,0 +1,145 @@
+"""Cases at native geometry become arrays on the protocol's grid, and predictions go back.
+
+All resampling is separable: one small weight matrix per axis, applied with a matrix product.
+Voxel centres sit at half-integer positions, so that a grid and its resampled version cover the
+same field of view. Enlarging is linear interpolation; shrinking widens the triangle kernel to the
+new spacing, which averages instead of aliasing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float32]
+Labels = npt.NDArray[np.uint8]
+
+# Intensities outside these percentiles are clipped, as MRI has no absolute scale and a few bright
+# vessels would otherwise set it (the range nnU-Net uses for clipping).
+CLIP_PERCENTILES = (0.5, 99.5)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """One case on the protocol's grid.
+
+    Attributes:
+        image: Intensities scaled to [0, 1], ``(z, y, x)``; planar images have ``z = 1``.
+        mask: Labels, same shape.
+        mean: Mean intensity, with which networks' inputs are standardised.
+        std: Standard deviation of the intensity, never zero.
+        box: Foreground as ``((z0, z1), (y0, y1), (x0, x1))``, the whole image where it is empty.
+        native_shape: Shape of the file's array.
+        native_spacing_mm: Spacing of the file's array.
+    """
+
+    image: Array
+    mask: Labels
+    mean: float
+    std: float
+    box: tuple[tuple[int, int], ...]
+    native_shape: tuple[int, ...]
+    native_spacing_mm: tuple[float, ...]
+
+
+def prepare(
+    image: Array,
+    mask: Labels,
+    spacing_mm: Sequence[float],
+    target_mm: Sequence[float | None],
+) -> Prepared:
+    """Bring one case to the protocol's grid.
+
+    Args:
+        image: Intensities, ``(z, y, x)`` or ``(y, x)``.
+        mask: Labels of the same shape.
+        spacing_mm: Spacing in the order of the axes.
+        target_mm: Spacing wanted, ``(z, y, x)``; None keeps an axis as it is.
+    """
+    native_shape, native_spacing = image.shape, tuple(float(step) for step in spacing_mm)
+    if image.ndim == 2:
+        image, mask, spacing_mm = image[np.newaxis], mask[np.newaxis], (1.0, *spacing_mm)
+        target_mm = (None, *target_mm[1:])
+    shape = target_shape(image.shape, spacing_mm, target_mm)
+    scaled = resample(scale_intensity(image), shape)
+    labels = resample_labels(mask, shape)
+    return Prepared(
+        image=np.clip(scaled, 0.0, 1.0),
+        mask=labels,
+        mean=float(scaled.mean()),
+        std=max(float(scaled.std()), 1e-3),
+        box=foreground_box(labels),
+        native_shape=native_shape,
+        native_spacing_mm=native_spacing,
+    )
+
+
+def scale_intensity(image: Array) -> Array:
+    """Clip to the 0.5th and 99.5th percentile and scale to [0, 1]; a constant image becomes 0."""
+    low, high = np.percentile(image, CLIP_PERCENTILES)
+    if high <= low:
+        low, high = float(image.min()), float(image.max())
+    if high <= low:
+        return np.zeros_like(image, dtype=np.float32)
+    return ((np.clip(image, low, high) - low) / (high - low)).astype(np.float32)
+
+
+def target_shape(
+    shape: Sequence[int], spacing_mm: Sequence[float], target_mm: Sequence[float | None]
+) -> tuple[int, ...]:
+    """Return the number of voxels that covers the same field of view at the target spacing."""
+    return tuple(
+        size if target is None else max(1, round(size * spacing / target))
+        for size, spacing, target in zip(shape, spacing_mm, target_mm, strict=True)
+    )
+
+
+def resample(array: Array, shape: Sequence[int]) -> Array:
+    """Resample the leading axes of an array to ``shape``; further axes are carried along."""
+    for axis, size in enumerate(shape):
+        if array.shape[axis] != size:
+            weights = _weights(array.shape[axis], size)
+            # matmul wants the axis last but one; moving it costs one copy and keeps BLAS busy
+            moved = np.moveaxis(array, axis, 0)
+            flat = weights @ moved.reshape(moved.shape[0], -1)
+            array = np.moveaxis(flat.reshape(size, *moved.shape[1:]), 0, axis)
+    return np.ascontiguousarray(array)
+
+
+def resample_labels(mask: Labels, shape: Sequence[int]) -> Labels:
+    """Resample a label map class by class and take the class that covers most of each voxel."""
+    if mask.shape == tuple(shape):
+        return np.ascontiguousarray(mask)
+    best = np.full(tuple(shape), -1.0, dtype=np.float32)
+    result = np.zeros(tuple(shape), dtype=np.uint8)
+    for label in np.unique(mask):
+        share = resample((mask == label).astype(np.float32), shape)
+        better = share > best
+        result[better] = label
+        np.maximum(best, share, out=best)
+    return result
+
+
+def foreground_box(mask: Labels) -> tuple[tuple[int, int], ...]:
+    """Return the smallest box that holds all labelled voxels, as (start, stop) per axis."""
+    bounds = []
+    for axis in range(mask.ndim):
+        others = tuple(other for other in range(mask.ndim) if other != axis)
+        hits = np.flatnonzero(mask.any(axis=others))
+        bounds.append((int(hits[0]), int(hits[-1]) + 1) if hits.size else (0, mask.shape[axis]))
+    return tuple(bounds)
+
+
+def _weights(size_in: int, size_out: int) -> Array:
+    """Return the ``(size_out, size_in)`` matrix of triangle-kernel weights; rows sum to one."""
+    scale = size_in / size_out
+    width = max(scale, 1.0)
+    centres = (np.arange(size_out) + 0.5) * scale - 0.5
+    # Samples beyond the border repeat the border voxel: a centre outside is pulled onto it.
+    centres = np.clip(centres, 0, size_in - 1)
+    distance = np.abs(np.arange(size_in)[np.newaxis] - centres[:, np.newaxis]) / width
+    weights = np.maximum(0.0, 1.0 - distance)
+    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)

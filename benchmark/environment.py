@@ -1,0 +1,51 @@
+"""What a run was made with: versions, hardware, state of the code."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+PACKAGES = (
+    "tensorflow", "keras", "jax", "torch", "numpy", "nibabel", "opencv-python-headless",
+    "albumentations", "grain", "pandas", "mlflow",
+)  # fmt: skip
+
+
+def describe() -> dict[str, Any]:
+    """Return versions, host and git state in plain types; absent packages are left out."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu_count": os.cpu_count(),
+        "versions": versions,
+        "git": git_state(),
+    }
+
+
+def git_state() -> dict[str, Any]:
+    """Return commit and whether the tree differs from it; empty outside a repository."""
+    root = Path(__file__).resolve().parent.parent
+
+    def ask(*words: str) -> str | None:
+        try:
+            done = subprocess.run(
+                ["git", "-C", str(root), *words], capture_output=True, text=True, timeout=10
+            )
+        except (OSError, subprocess.SubprocessError):
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    commit = ask("rev-parse", "HEAD")
+    if commit is None:
+        return {}
+    return {"commit": commit, "dirty": bool(ask("status", "--porcelain"))}

@@ -1,0 +1,148 @@
+"""Every test case at native geometry: prediction, scores, mask file, picture for the report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark.data.cache import CachedCase
+from benchmark.data.preprocessing import Array, Labels, scale_intensity
+from benchmark.errors import DataError
+from benchmark.evaluation.inference import Predictor
+from benchmark.evaluation.metrics import METRICS, score
+from benchmark.experiment.spec import RunSpec
+from benchmark.records import write_table
+from datasets import nifti
+from datasets.case import DatasetError, DatasetInfo
+
+METADATA = ("phase", "group", "view", "quality")
+CASE_COLUMNS = (
+    "run", "architecture", "dataset", "source", "fold", "seed", "case", "patient", *METADATA,
+    "class", "outcome", *METRICS, "inference_s",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The scores of one run.
+
+    Attributes:
+        rows: One row per case and class, as in ``cases.csv``.
+        inference_s: Time per case from prepared image to native label map.
+    """
+
+    rows: list[dict[str, Any]]
+    inference_s: list[float]
+
+    def summary(self) -> dict[str, float]:
+        """Return the mean over cases of the mean over scored classes, for Dice and IoU."""
+        return {name: self._mean(name) for name in ("dice", "iou")}
+
+    def _mean(self, metric: str) -> float:
+        per_case: dict[str, list[float]] = {}
+        for row in self.rows:
+            if row["outcome"] != "both_empty":
+                per_case.setdefault(row["case"], []).append(row[metric])
+        means = [float(np.mean(values)) for values in per_case.values()]
+        return float(np.mean(means)) if means else float("nan")
+
+
+def evaluate(
+    predictor: Predictor,
+    cases: Sequence[CachedCase],
+    *,
+    spec: RunSpec,
+    info: DatasetInfo,
+    unannotated: Collection[str],
+    folder: Path,
+) -> Evaluation:
+    """Predict and score test cases on their own grids; write ``cases.csv``, masks and pictures.
+
+    Args:
+        predictor: Applies the trained model.
+        cases: Prepared test cases.
+        spec: The run.
+        info: The dataset.
+        unannotated: Classes that no mask of the dataset shows; they are not scored.
+        folder: The run's folder.
+
+    Raises:
+        DataError: A case's files can no longer be read.
+    """
+    classes = {name: label for name, label in info.classes.items() if name not in unannotated}
+    axes = {"run": spec.key, "architecture": spec.architecture, "dataset": spec.dataset,
+            "source": spec.source, "fold": spec.fold, "seed": spec.seed}  # fmt: skip
+    rows: list[dict[str, Any]] = []
+    seconds = []
+    if cases:
+        predictor.mask(cases[0].prepared)  # compile outside the clock
+    for cached in cases:
+        begin = time.perf_counter()
+        predicted = predictor.mask(cached.prepared)
+        seconds.append(time.perf_counter() - begin)
+        try:
+            image, truth = nifti.read_pair(cached.case, info)
+        except DatasetError as error:
+            raise DataError(str(error)) from None
+        nifti.write_mask(
+            folder / "predictions" / f"{cached.case.id}.nii.gz", predicted, like=truth
+        )
+        scores = score(truth.array, predicted, truth.spacing_mm, classes)
+        rows += [
+            {
+                **axes,
+                "case": cached.case.id,
+                "patient": cached.case.patient,
+                **{name: cached.case.metadata.get(name, "") for name in METADATA},
+                **scored,
+                "inference_s": seconds[-1],
+            }
+            for scored in scores
+        ]
+        dice = [float(row["dice"]) for row in scores if row["outcome"] != "both_empty"]
+        _write_picture(
+            folder / "slices" / f"{cached.case.id}.npz",
+            image.array, truth.array, predicted, truth.spacing_mm,
+            dice=float(np.mean(dice)) if dice else float("nan"),
+        )  # fmt: skip
+    write_table(folder / "cases.csv", rows, CASE_COLUMNS)
+    return Evaluation(rows, seconds)
+
+
+def present_labels(cases: Sequence[CachedCase]) -> set[int]:
+    """Return every label that at least one mask shows."""
+    return {int(label) for cached in cases for label in np.unique(cached.prepared.mask)}
+
+
+def unannotated_classes(info: DatasetInfo, cases: Sequence[CachedCase]) -> list[str]:
+    """Return the classes of the dataset that none of its masks shows (a partial release)."""
+    shown = present_labels(cases)
+    return [name for name, label in info.classes.items() if label not in shown]
+
+
+def _write_picture(
+    path: Path,
+    image: Array,
+    truth: Labels,
+    predicted: Labels,
+    spacing_mm: Sequence[float],
+    *,
+    dice: float,
+) -> None:
+    if image.ndim == 3:
+        z = int(np.count_nonzero(truth, axis=(1, 2)).argmax())
+        image, truth, predicted = image[z], truth[z], predicted[z]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content: Mapping[str, Any] = {
+        "image": np.round(255 * scale_intensity(image)).astype(np.uint8),
+        "truth": truth.astype(np.uint8),
+        "prediction": predicted.astype(np.uint8),
+        "spacing_mm": np.asarray(spacing_mm[-2:], np.float32),
+        "dice": np.float32(dice),
+    }
+    np.savez_compressed(path, **content)

@@ -1,0 +1,131 @@
+"""Whole cases through a network of fixed input size: windows, blending, the native grid."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmark.data.pipeline import standardise
+from benchmark.data.preprocessing import Array, Labels, Prepared, resample
+
+
+class Predictor:
+    """Applies a model to patches and to whole cases.
+
+    Windows of the training size slide over the case with a stated overlap; where they overlap,
+    probabilities are averaged with Gaussian weights (sigma = an eighth of the window, as nnU-Net
+    does), because a network sees least context at the rim of a window. Every batch has the same
+    size (the last is filled up with zeros), so that no backend compiles twice.
+
+    Args:
+        model: A model from ``(batch, *patch, 1)`` to logits ``(batch, *patch, classes)``.
+        patch: Window, ``(y, x)`` for planar and ``(z, y, x)`` for volumetric networks.
+        batch_size: Windows per forward pass.
+        overlap: Overlap of neighbouring windows as a part of the window, in [0, 1).
+    """
+
+    def __init__(
+        self, model: Any, patch: Sequence[int], *, batch_size: int, overlap: float
+    ) -> None:
+        self.model = model
+        self.patch = tuple(patch)
+        self.batch_size = batch_size
+        self.overlap = overlap
+
+    def logits(self, images: Array) -> Array:
+        """Return logits ``(n, *patch, classes)`` of standardised patches ``(n, *patch, 1)``."""
+        outputs = []
+        for start in range(0, len(images), self.batch_size):
+            batch = images[start : start + self.batch_size]
+            missing = self.batch_size - len(batch)
+            if missing:
+                batch = np.concatenate([batch, np.zeros((missing, *batch.shape[1:]), batch.dtype)])
+            result = np.asarray(self.model.predict_on_batch(batch), np.float32)
+            outputs.append(result[: self.batch_size - missing])
+        return np.concatenate(outputs)
+
+    def probabilities(self, prepared: Prepared) -> Array:
+        """Return class probabilities ``(z, y, x, classes)`` on the prepared grid."""
+        image = standardise(np.asarray(prepared.image), prepared)
+        outside = (0.0 - prepared.mean) / prepared.std  # what zero intensity is after standardising
+        window = (1, *self.patch) if len(self.patch) == 2 else self.patch
+        padding = [
+            ((size - length) // 2, size - length - (size - length) // 2) if length < size else (0, 0)
+            for length, size in zip(image.shape, window, strict=True)
+        ]
+        padded = np.pad(image, padding, constant_values=outside)
+        weight = _gaussian(window)
+        total: Array | None = None
+        norm = np.zeros(padded.shape, np.float32)
+        corners = list(_corners(padded.shape, window, self.overlap))
+        for group in _batches(corners, self.batch_size):
+            views = [padded[_region(corner, window)] for corner in group]
+            stack = np.stack(views)[..., np.newaxis]
+            if len(self.patch) == 2:
+                stack = stack[:, 0]
+            parts = softmax(self.logits(stack)).reshape(len(group), *window, -1)
+            if total is None:
+                total = np.zeros((*padded.shape, parts.shape[-1]), np.float32)
+            for corner, part in zip(group, parts, strict=True):
+                region = _region(corner, window)
+                total[region] += part * weight[..., np.newaxis]
+                norm[region] += weight
+        assert total is not None  # an image has at least one window
+        total /= norm[..., np.newaxis]
+        inner = tuple(
+            slice(before, size - after)
+            for (before, after), size in zip(padding, padded.shape, strict=True)
+        )
+        return total[inner]
+
+    def mask(self, prepared: Prepared) -> Labels:
+        """Return the label map on the native grid of the case, in the shape of its file.
+
+        Probabilities are resampled linearly to the native grid, then the most probable class is
+        taken: resampling labels instead would leave steps of the working grid.
+        """
+        shape = prepared.native_shape
+        volume = (1, *shape) if len(shape) == 2 else shape
+        labels = resample(self.probabilities(prepared), volume).argmax(axis=-1).astype(np.uint8)
+        return labels.reshape(shape)
+
+
+def softmax(logits: Array) -> Array:
+    """Return probabilities over the last axis."""
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True), np.float32)
+
+
+def _corners(
+    shape: Sequence[int], window: Sequence[int], overlap: float
+) -> Iterator[tuple[int, ...]]:
+    """Yield the corners of evenly spread windows that cover the shape."""
+    axes = []
+    for length, size in zip(shape, window, strict=True):
+        step = max(1.0, size * (1.0 - overlap))
+        count = max(1, math.ceil((length - size) / step) + 1)
+        axes.append(np.linspace(0, length - size, count).round().astype(int).tolist())
+    yield from itertools.product(*axes)
+
+
+def _region(corner: Sequence[int], window: Sequence[int]) -> tuple[slice, ...]:
+    return tuple(slice(start, start + size) for start, size in zip(corner, window, strict=True))
+
+
+def _gaussian(window: Sequence[int]) -> npt.NDArray[np.float32]:
+    weight = np.ones((), np.float32)
+    for size in window:
+        position = np.arange(size) - (size - 1) / 2
+        weight = weight[..., np.newaxis] * np.exp(-0.5 * (position / (size / 8)) ** 2)
+    return np.maximum(weight, 1e-3 * weight.max()).astype(np.float32)
+
+
+def _batches(
+    corners: Sequence[tuple[int, ...]], size: int
+) -> Iterator[Sequence[tuple[int, ...]]]:
+    return (corners[start : start + size] for start in range(0, len(corners), size))

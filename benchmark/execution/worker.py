@@ -1,0 +1,250 @@
+"""One run in a process of its own.
+
+Started as ``python -m benchmark.execution.worker`` by the scheduler. It imports the framework,
+says ``ready``, waits for one line of JSON on standard input (the order), runs it, and writes the
+record. Events go to standard output, one JSON object per line; everything else that is printed
+goes to standard error, which the scheduler keeps as the run's log.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import sys
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from benchmark import environment
+from benchmark.errors import BenchmarkError, Diverged
+from benchmark.experiment.spec import RunSpec
+from benchmark.records import write_json
+from benchmark.timing import Stopwatch, peak_rss_mib, summarise_steps
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the scheduler asks a worker to do.
+
+    Attributes:
+        spec: The run.
+        profile: Name of the profile, for the record only.
+        root: Folder of the dataset's release.
+        results: Results folder.
+    """
+
+    spec: RunSpec
+    profile: str
+    root: Path
+    results: Path
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return self.results / "runs" / self.spec.key
+
+    def to_json(self) -> str:
+        """Return one line of JSON."""
+        return json.dumps(
+            {
+                "spec": self.spec.to_dict(),
+                "profile": self.profile,
+                "root": str(self.root),
+                "results": str(self.results),
+            }
+        )
+
+    @classmethod
+    def from_json(cls, line: str) -> Order:
+        """Read back what :meth:`to_json` wrote."""
+        plain = json.loads(line)
+        return cls(
+            RunSpec.from_dict(plain["spec"]),
+            plain["profile"],
+            Path(plain["root"]),
+            Path(plain["results"]),
+        )
+
+
+class Events:
+    """The line of events to the scheduler."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self.stream = stream
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        """Send one event."""
+        self.stream.write(json.dumps(event) + "\n")
+        self.stream.flush()
+
+
+def new_record(order: Order, started: datetime.datetime) -> dict[str, Any]:
+    """Return what every record holds, whatever becomes of its run."""
+    spec = order.spec
+    return {
+        "key": spec.key,
+        "name": spec.name,
+        "status": "error",
+        "error": None,
+        "spec": spec.to_dict(),
+        "protocol_hash": spec.protocol_hash,
+        "profile": order.profile,
+        "started_utc": started.isoformat(timespec="seconds"),
+    }
+
+
+def execute(order: Order, emit: Events, *, started_s: float) -> dict[str, Any]:
+    """Run an order, write its record and return it; no exception leaves but an interrupt.
+
+    Args:
+        order: What to run.
+        emit: Receives progress.
+        started_s: ``time.perf_counter()`` when this process became free to work on the order.
+    """
+    from benchmark.training.devices import is_out_of_memory
+
+    record = new_record(order, datetime.datetime.now(datetime.UTC))
+    watch = Stopwatch()
+    try:
+        _run(order, emit, record, watch)
+        record["status"] = "ok"
+    except Diverged as error:
+        record.update(status="diverged", error=f"{error}")
+    except BenchmarkError as error:
+        record.update(status="error", error=f"{error}")
+    except Exception as error:
+        traceback.print_exc()
+        status = "oom" if is_out_of_memory(error) else "error"
+        first = str(error).strip().splitlines()[:1]
+        record.update(status=status, error=f"{type(error).__name__}: {first[0] if first else ''}")
+    record.setdefault("timing", {}).update(
+        {**watch.spans, "total_s": time.perf_counter() - started_s, "peak_rss_mib": peak_rss_mib()}
+    )
+    record["environment"] = {**environment.describe(), **record.get("environment", {})}
+    record["finished_utc"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    write_json(order.folder / "record.json", record)
+    return record
+
+
+def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -> None:
+    import numpy as np
+
+    import architectures
+    import datasets
+    from benchmark.data.cache import Cache
+    from benchmark.evaluation.cases import evaluate, unannotated_classes
+    from benchmark.evaluation.inference import Predictor
+    from benchmark.training import devices
+    from benchmark.training.fit import fit
+    from datasets.splits import make_split
+
+    spec, protocol = order.spec, order.spec.protocol
+    info = datasets.info(spec.dataset)
+    classes = len(info.classes) + 1
+    record["classes"] = dict(info.classes)
+    with watch.span("preprocessing_s"):
+        emit({"event": "stage", "stage": "preparing data"})
+        try:
+            cases = datasets.read_cases(spec.dataset, order.root)
+            split = make_split(
+                protocol.split,
+                cases,
+                fold=spec.fold,
+                folds=protocol.folds,
+                validation_fraction=protocol.validation_fraction,
+                seed=protocol.split_seed,
+            )
+        except datasets.DatasetError as error:
+            raise BenchmarkError(str(error)) from None
+        cache = Cache(order.results / "cache", info, protocol.spacing_mm)
+        prepared = {
+            cached.case.id: cached
+            for cached in cache.load(
+                cases, lambda done, total: emit({"event": "data", "done": done, "total": total})
+            )
+        }
+    sides = {side: [prepared[case] for case in getattr(split, side)]
+             for side in ("train", "validation", "test")}  # fmt: skip
+    record["split"] = {side: sorted({cached.case.patient for cached in members})
+                       for side, members in sides.items()}  # fmt: skip
+    missing = unannotated_classes(info, list(prepared.values()))
+    record["unannotated_classes"] = missing
+
+    with watch.span("build_s"):
+        emit({"event": "stage", "stage": "building the network"})
+        device = devices.configure(
+            precision=protocol.precision,
+            compilation=protocol.compile,
+            seed=spec.seed_for("init"),
+        )
+        record["environment"] = {"device": device.to_dict()}
+        try:
+            model = architectures.build(
+                spec.architecture, (*spec.patch, 1), classes, **spec.options
+            )
+        except architectures.ArchitectureError as error:
+            raise BenchmarkError(str(error)) from None
+        record["params"] = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+
+    with watch.span("train_s"):
+        emit({"event": "stage", "stage": "training"})
+        fitted = fit(
+            model, spec, sides["train"], sides["validation"],
+            classes=classes, device=device, folder=order.folder, emit=emit,
+        )  # fmt: skip
+    record["timing"] = {
+        **summarise_steps(fitted.step_s, spec.batch_size),
+        "epoch_s": float(np.median(fitted.epoch_s)),
+        "peak_device_mib": devices.peak_device_mib(),
+    }
+    with watch.span("evaluate_s"):
+        emit({"event": "stage", "stage": "evaluating"})
+        model.load_weights(fitted.weights)
+        predictor = Predictor(
+            model, spec.patch, batch_size=spec.batch_size, overlap=protocol.overlap
+        )
+        evaluation = evaluate(
+            predictor, sides["test"],
+            spec=spec, info=info, unannotated=missing, folder=order.folder,
+        )  # fmt: skip
+    inference_ms = 1e3 * np.asarray(evaluation.inference_s)
+    record["timing"] |= {
+        "inference_ms_p50": float(np.percentile(inference_ms, 50)),
+        "inference_ms_p90": float(np.percentile(inference_ms, 90)),
+    }
+    record["summary"] = {
+        **evaluation.summary(),
+        "best_epoch": fitted.best_epoch,
+        "validation_dice": fitted.validation_dice,
+    }
+
+
+def main() -> int:
+    """Serve one order; exit status 0 when a record was written, whatever its status."""
+    # Libraries print to standard output as they please: keep the events apart from that.
+    events = Events(os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8"))
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    import benchmark.training.fit  # noqa: F401  the slow imports, before the order comes
+
+    events({"event": "ready"})
+    line = sys.stdin.readline()
+    if not line:
+        return 0  # nothing left to do
+    record = execute(Order.from_json(line), events, started_s=time.perf_counter())
+    events(
+        {
+            "event": "done",
+            "status": record["status"],
+            "error": record["error"],
+            "dice": record.get("summary", {}).get("dice"),
+            "total_s": record["timing"]["total_s"],
+        }
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

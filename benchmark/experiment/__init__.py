@@ -1,0 +1,1 @@
+"""What to run: the YAML border, the matrix, run specifications and the plan."""

@@ -1,0 +1,101 @@
+"""Which files serve each dataset: real ones where they lie, phantoms where they do not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import datasets
+from benchmark.errors import DataError
+from benchmark.experiment.config import Experiment
+from benchmark.experiment.matrix import Source
+from benchmark.experiment.spec import digest
+from datasets import phantom
+
+
+def locate(
+    experiment: Experiment, *, data_root: Path | None, results: Path, mode: str | None = None
+) -> dict[str, Source]:
+    """Find the files of every dataset of the matrix; opens no image.
+
+    Args:
+        experiment: The checked configuration.
+        data_root: Folder given by the user; None takes the one named in the file.
+        results: Results folder, where phantoms lie.
+        mode: ``auto``, ``real`` or ``phantom``; None takes the one named in the file.
+
+    Raises:
+        DataError: The given folder does not exist or holds none of the datasets, or real files
+            are demanded and absent.
+    """
+    mode = mode or experiment.data
+    names = experiment.matrix.datasets
+    if mode == "phantom":
+        return {name: phantom_source(experiment, name, results) for name in names}
+    root = data_root or Path(experiment.data_root)
+    if data_root is not None and not data_root.is_dir():
+        raise DataError(
+            f"--data-root {data_root}: expected a folder with datasets, found "
+            f"{'a file' if data_root.exists() else 'nothing'}. Name the folder that holds "
+            f"{_wanted(names)}, or leave the option out to run on phantoms."
+        )
+    sources = {}
+    for name in names:
+        found = datasets.find(name, root) if root.is_dir() else None
+        if found is not None:
+            sources[name] = _source(name, found.root, found.source)
+        elif mode == "real":
+            raise DataError(
+                f"{datasets.info(name).title}: expected its files under {root}, found none, and "
+                f"phantoms are refused (data: real). {datasets.info(name).instructions}"
+            )
+    if data_root is not None and not sources:
+        raise DataError(
+            f"--data-root {data_root}: expected {_wanted(names)}, found none of them. Give the "
+            "folder above the releases, or leave the option out to run on phantoms."
+        )
+    for name in names:
+        if name not in sources:
+            sources[name] = phantom_source(experiment, name, results)
+    return sources
+
+
+def phantom_source(experiment: Experiment, name: str, results: Path) -> Source:
+    """Describe the phantom of a dataset; its files need not exist yet."""
+    patients = experiment.datasets[name].phantom_patients
+    parameters = [name, patients, experiment.phantom_seed, phantom.VERSION]
+    return Source(
+        root=results / "phantoms" / phantom.folder_name(name),
+        source="phantom",
+        fingerprint=digest(parameters)[:16],
+        cases=0,
+        patients=patients,
+    )
+
+
+def ensure_phantoms(experiment: Experiment, sources: Mapping[str, Source], results: Path) -> None:
+    """Write the phantoms that a plan needs and that are not there yet.
+
+    Raises:
+        DatasetError: The folder of a phantom holds something else.
+    """
+    for name, source in sources.items():
+        if source == phantom_source(experiment, name, results):
+            datasets.write_phantom(
+                name, source.root.parent, patients=source.patients, seed=experiment.phantom_seed
+            )
+
+
+def _source(name: str, root: Path, source: str) -> Source:
+    cases = datasets.read_cases(name, root)
+    return Source(
+        root=root,
+        source=source,
+        fingerprint=datasets.fingerprint(name, root, cases)[:16],
+        cases=len(cases),
+        patients=len({case.patient for case in cases}),
+    )
+
+
+def _wanted(names: Iterable[str]) -> str:
+    return ", ".join(datasets.info(name).title for name in names)

@@ -1,0 +1,166 @@
+"""What one run is: a frozen specification, its key and its seeds.
+
+A run is a pure function of its :class:`RunSpec`; nothing that cannot change the result is in it
+(no path, no host, no profile name), so that the same specification has the same key anywhere.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """The rules that every architecture on one dataset obeys.
+
+    Attributes:
+        split: Name of the split function.
+        folds: Number of folds of a k-fold split.
+        validation_fraction: Part of the training patients that chooses the best epoch.
+        split_seed: Seed of the split; the same for all runs that are compared.
+        spacing_mm: Grid on which networks work, ``(z, y, x)``; None keeps the file's own spacing.
+        patch_2d: Input size of planar networks in voxels, ``(y, x)``.
+        patch_3d: Input size of volumetric networks in voxels, ``(z, y, x)``.
+        batch_size_2d: Patches per gradient step of planar networks.
+        batch_size_3d: Patches per gradient step of volumetric networks.
+        epochs: Number of epochs.
+        steps_per_epoch: Gradient steps per epoch, the same number for every dataset.
+        validation_patches_2d: Planar patches on which the epoch's validation Dice is measured.
+        validation_patches_3d: Volumetric patches for the same.
+        optimizer: Name of the optimiser.
+        learning_rate: Peak learning rate.
+        weight_decay: Decoupled weight decay.
+        loss: Name of the loss.
+        augmentation: Name of the augmentation recipe.
+        precision: ``auto``, ``float32``, ``mixed_bfloat16`` or ``mixed_float16``.
+        compile: ``auto``, ``xla`` or ``none``.
+        backend: Keras backend.
+        overlap: Overlap of neighbouring inference windows as a part of the window.
+    """
+
+    split: str
+    folds: int
+    validation_fraction: float
+    split_seed: int
+    spacing_mm: tuple[float | None, float, float]
+    patch_2d: tuple[int, int]
+    patch_3d: tuple[int, int, int]
+    batch_size_2d: int
+    batch_size_3d: int
+    epochs: int
+    steps_per_epoch: int
+    validation_patches_2d: int
+    validation_patches_3d: int
+    optimizer: str
+    learning_rate: float
+    weight_decay: float
+    loss: str
+    augmentation: str
+    precision: str
+    compile: str
+    backend: str
+    overlap: float
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One cell of the matrix, fully resolved.
+
+    Attributes:
+        architecture: Name in the catalogue of architectures.
+        options: Keyword arguments of its ``build``.
+        dims: Spatial dimensions of the network, 2 or 3.
+        dataset: Name in the catalogue of datasets.
+        source: ``real`` or ``phantom``.
+        fingerprint: Digest of the dataset's cases as they lie on disk.
+        code: Digest of the files that define the architecture and read the dataset.
+        fold: Index of the fold that is tested.
+        seed: Seed of initialisation, order and augmentation.
+        protocol: The rules shared by every run it is compared with.
+    """
+
+    architecture: str
+    options: Mapping[str, Any]
+    dims: int
+    dataset: str
+    source: str
+    fingerprint: str
+    code: str
+    fold: int
+    seed: int
+    protocol: Protocol
+
+    @property
+    def key(self) -> str:
+        """Twelve hexadecimal digits that stand for this specification."""
+        return digest(self.to_dict())[:12]
+
+    @property
+    def protocol_hash(self) -> str:
+        """Eight digits shared by exactly those runs whose scores may stand in one table."""
+        return digest(
+            {
+                "protocol": dataclasses.asdict(self.protocol),
+                "dataset": self.dataset,
+                "source": self.source,
+                "fingerprint": self.fingerprint,
+            }
+        )[:8]
+
+    @property
+    def name(self) -> str:
+        """Short sortable label, ``unet·acdc·f0·s0``."""
+        return f"{self.architecture}·{self.dataset}·f{self.fold}·s{self.seed}"
+
+    @property
+    def patch(self) -> tuple[int, ...]:
+        """Input size of the network, ``(y, x)`` or ``(z, y, x)``."""
+        return self.protocol.patch_2d if self.dims == 2 else self.protocol.patch_3d
+
+    @property
+    def batch_size(self) -> int:
+        """Patches per gradient step."""
+        return self.protocol.batch_size_2d if self.dims == 2 else self.protocol.batch_size_3d
+
+    @property
+    def validation_patches(self) -> int:
+        """Patches on which the validation Dice of an epoch is measured."""
+        if self.dims == 2:
+            return self.protocol.validation_patches_2d
+        return self.protocol.validation_patches_3d
+
+    def seed_for(self, purpose: str) -> int:
+        """Return the 32-bit seed of one purpose.
+
+        ``order`` and ``augment`` do not depend on the architecture, so that all architectures see
+        the same patches in the same order; ``init`` does.
+        """
+        axes = [self.dataset, str(self.fold), str(self.seed), purpose]
+        if purpose == "init":
+            axes.append(self.architecture)
+        return int.from_bytes(hashlib.sha256("|".join(axes).encode()).digest()[:4])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain types, as they are written to ``record.json``."""
+        plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
+        return plain
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> RunSpec:
+        """Read back what :meth:`to_dict` wrote."""
+        protocol = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in plain["protocol"].items()
+        }
+        return cls(**{**plain, "protocol": Protocol(**protocol)})
+
+
+def digest(plain: Any) -> str:
+    """Return the SHA-256 of the canonical JSON form of ``plain``."""
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,45 @@
+"""Tables and figures, made from records alone and made again from them at any time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def write_report(
+    results: Path,
+    records: Sequence[Mapping[str, Any]],
+    cases: pd.DataFrame,
+    epochs: pd.DataFrame,
+) -> list[Path]:
+    """Write ``results/report``: the leaderboard, the scores of all cases, and the figures.
+
+    Runs are compared only within a dataset, source and protocol. Runs that failed are rows with
+    their status.
+
+    Args:
+        results: the results folder.
+        records: parsed ``record.json`` files, each with ``path``, the folder of the run.
+        cases: the rows of all ``cases.csv``.
+        epochs: the rows of all ``epochs.csv`` with ``run, architecture, dataset, source, fold,
+            seed``.
+
+    Returns:
+        The paths written: ``leaderboard.csv``, ``.md``, ``.tex``, ``cases.csv``, then figures.
+    """
+    from benchmark.report.figures import write_figures
+    from benchmark.report.groups import comparison_groups
+    from benchmark.report.leaderboard import leaderboard
+    from benchmark.report.tables import write_tables
+
+    folder = results / "report"
+    groups = comparison_groups(records, cases, epochs)
+    frame = leaderboard(groups)
+    return [
+        *write_tables(folder, frame, groups),
+        *write_figures(folder / "figures", frame, groups),
+    ]

@@ -1,0 +1,241 @@
+"""What one cell of a printed table says, before Markdown, LaTeX or the terminal dress it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from benchmark.report import style
+from benchmark.report.groups import OK, Group, row_title
+from benchmark.report.leaderboard import DIGITS, HD95_DIGITS, PARTIAL, rounded_ranks
+
+NOTHING = "—"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A heading and how its cells are aligned."""
+
+    heading: str
+    align: str = "right"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell's text and its place: 1 is best of the column, 2 second, 0 neither."""
+
+    text: str
+    place: int = 0
+
+
+@dataclass(frozen=True)
+class Table:
+    """A printed table: every row has one cell for each column."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+def score_table(frame: pd.DataFrame, group: Group) -> Table:
+    """Rank, Dice with interval, IoU, Dice per class and HD95, and what they rest on."""
+    classes = group.classes
+    scores = [("iou", DIGITS, "high"), *((f"dice_{name}", DIGITS, "high") for name in classes)]
+    if "hd95_mm" in frame and frame["hd95_mm"].notna().any():
+        scores.append(("hd95_mm", HD95_DIGITS, "low"))
+    places = {
+        name: _places(frame, name, digits, best)
+        for name, digits, best in [("dice", DIGITS, "high"), *scores]
+    }
+    headings = {"iou": "IoU", "hd95_mm": "HD95 (mm)"}
+    columns = (
+        Column("Dataset", "left"),
+        Column("Source", "left"),
+        Column("Architecture", "left"),
+        Column("Rank"),
+        Column("Dice [95 % interval]"),
+        *(
+            Column(headings.get(name) or f"Dice {style.words(name.removeprefix('dice_'))}")
+            for name, _, _ in scores
+        ),
+        Column("Patients"),
+        Column("Cases"),
+        Column("Scored"),
+        Column("Excluded"),
+        Column("Failed"),
+    )
+    rows = []
+    for position, (_, row) in enumerate(frame.iterrows()):
+        head = _head(row, group)
+        rank = Cell(NOTHING if pd.isna(row["rank"]) else str(row["rank"]))
+        if not _is_scored(row):
+            text = f"{NOTHING} ({row['status']})"
+            body = [rank, Cell(text), *(Cell(NOTHING) for _ in columns[5:])]
+        else:
+            body = [
+                rank,
+                Cell(dice_interval(row), places["dice"][position]),
+                *(
+                    Cell(number(row[name], digits), places[name][position])
+                    for name, digits, _ in scores
+                ),
+                *(Cell(count(row[name])) for name in ("patients", "cases", "scored")),
+                *(Cell(count(row[name])) for name in ("excluded", "failed")),
+            ]
+        rows.append((*head, *body))
+    return Table(columns, tuple(rows))
+
+
+def cost_table(frame: pd.DataFrame, group: Group) -> Table:
+    """What the scores cost: parameters, times, memory, runs."""
+    with_gpu = frame["peak_gpu_mib"].notna().any()
+    columns = (
+        Column("Dataset", "left"),
+        Column("Source", "left"),
+        Column("Architecture", "left"),
+        Column("Parameters"),
+        Column("Training time"),
+        Column("Inference (ms per case)"),
+        Column("Peak memory (MiB)"),
+        *((Column("Peak GPU memory (MiB)"),) if with_gpu else ()),
+        Column("Seeds"),
+        Column("Folds"),
+        Column("Status", "left"),
+    )
+    rows = []
+    for _, row in frame.iterrows():
+        rows.append(
+            (
+                *_head(row, group),
+                Cell(magnitude(row["parameters"])),
+                Cell(duration(row["train_s"])),
+                Cell(significant(row["inference_ms"])),
+                Cell(number(row["peak_rss_mib"], 0)),
+                *((Cell(number(row["peak_gpu_mib"], 0)),) if with_gpu else ()),
+                Cell(count(row["seeds"])),
+                Cell(count(row["folds"])),
+                Cell(status(row)),
+            )
+        )
+    return Table(columns, tuple(rows))
+
+
+def footers(frame: pd.DataFrame, group: Group) -> list[str]:
+    """Sentences below the tables of a group: what was left out, and why."""
+    notes = []
+    if group.phantom:
+        notes.append("Phantom data: synthetic hearts, not patients; no clinical meaning.")
+    notes.append(
+        "Mean foreground Dice: over the classes of a case, the cases of a patient, the patients; "
+        "a case tested by several runs is averaged first. The interval is a bootstrap over "
+        "patients (10,000 draws)."
+    )
+    notes.append(
+        "Scored: pairs of case and class present in truth and prediction. Excluded: absent from "
+        "both, no score. Failed: missed or invented by the network, scored 0."
+    )
+    if group.unannotated:
+        names = ", ".join(style.words(name) for name in group.unannotated)
+        notes.append(f"Classes without annotation in these files, hence not scored: {names}.")
+    partial = [row for _, row in frame.iterrows() if row["status"] == PARTIAL]
+    if partial:
+        names = ", ".join(row_title(row["architecture"], row["variant"]) for row in partial)
+        notes.append(
+            f"Partial, hence without a rank: {names} (a run failed, or not every case of the "
+            "group was tested)."
+        )
+    for _, row in frame.iterrows():
+        if not _is_scored(row):
+            title = row_title(row["architecture"], row["variant"])
+            reason = f": {row['error']}" if row["error"] else ""
+            notes.append(
+                f"{title}, fold {row['fold']}, seed {row['seed']}: {row['status']}{reason}"
+            )
+    return notes
+
+
+def caption(group: Group) -> str:
+    """One line that names the group."""
+    digest = group.protocol_hash[:8]
+    profiles = "/".join(sorted({run.profile for run in group.runs} - {""}))
+    profile = f", profile {profiles}" if profiles else ""
+    return f"{style.dataset_title(group.dataset)}, {group.source} data{profile}, protocol {digest}"
+
+
+def dice_interval(row: Mapping[str, Any] | pd.Series[Any]) -> str:
+    """Mean and interval: ``0.912 [0.893, 0.928]``."""
+    if pd.isna(row["dice"]):
+        return NOTHING
+    low, high = number(row["dice_low"], DIGITS), number(row["dice_high"], DIGITS)
+    return f"{number(row['dice'], DIGITS)} [{low}, {high}]"
+
+
+def status(row: Mapping[str, Any] | pd.Series[Any]) -> str:
+    """``ok``, ``partial``, or a dash with the reason of the failure."""
+    return str(row["status"]) if _is_scored(row) else f"{NOTHING} ({row['status']})"
+
+
+def number(value: float, digits: int) -> str:
+    """A number with fixed decimals, or a dash."""
+    return NOTHING if pd.isna(value) or math.isinf(value) else f"{value:.{digits}f}"
+
+
+def count(value: Any) -> str:
+    """A whole number, or a dash."""
+    return NOTHING if pd.isna(value) else str(int(value))
+
+
+def significant(value: float) -> str:
+    """Three significant digits without an exponent, or a dash."""
+    if pd.isna(value):
+        return NOTHING
+    if value == 0:
+        return "0"
+    return f"{value:.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
+
+
+def magnitude(value: float) -> str:
+    """A count in thousands or millions: ``1.94 M``."""
+    if pd.isna(value):
+        return NOTHING
+    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        # 999,999 would otherwise read "1000 k".
+        if value >= 0.9995 * limit:
+            return f"{significant(value / limit)} {unit}"
+    return f"{value:.0f}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as ``45 s``, ``4 min 05 s`` or ``3 h 20 min``."""
+    if pd.isna(seconds):
+        return NOTHING
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _is_scored(row: Mapping[str, Any] | pd.Series[Any]) -> bool:
+    return row["status"] in (OK, PARTIAL)
+
+
+def _head(row: pd.Series[Any], group: Group) -> tuple[Cell, Cell, Cell]:
+    title = row_title(row["architecture"], row["variant"])
+    return Cell(style.dataset_title(group.dataset)), Cell(group.source), Cell(title)
+
+
+def _places(frame: pd.DataFrame, name: str, digits: int, best: str) -> Sequence[int]:
+    """1 for best and 2 for second among the ranked rows; all 0 where nothing is compared."""
+    values = frame[name].where(frame["rank"].notna()).tolist()
+    if sum(not pd.isna(value) for value in values) < 2:
+        return [0] * len(values)
+    ranks = rounded_ranks(values, digits=digits, best=best)
+    return [int(rank) if rank in (1, 2) else 0 for rank in ranks]

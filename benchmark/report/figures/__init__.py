@@ -1,0 +1,48 @@
+"""Every figure of a report, as PNG, SVG and PDF."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from benchmark.report import style
+from benchmark.report.groups import Group
+from benchmark.report.leaderboard import by_group
+
+
+def write_figures(folder: Path, frame: pd.DataFrame, groups: Sequence[Group]) -> list[Path]:
+    """Draw the figures of every group, and one heat map per source.
+
+    Args:
+        folder: made if absent.
+        frame: from :func:`benchmark.report.leaderboard.leaderboard`.
+        groups: the groups the frame was made from.
+
+    Returns:
+        The paths of all files; a group whose runs all failed has none of its own.
+    """
+    import matplotlib
+
+    from benchmark.report.figures import costs, heatmap, overlays, scores, training
+
+    looks = style.looks(name for group in groups for name in group.names)
+    paths: list[Path] = []
+    with matplotlib.rc_context(dict(style.RC)):
+        for group in groups:
+            rows = by_group(frame, group)
+            drawn = {
+                "dice": scores.draw(group, looks),
+                "cost": costs.draw(group, rows, looks),
+                "training": training.draw(group, looks),
+                "overlay": overlays.draw(group),
+            }
+            for kind, figure in drawn.items():
+                if figure is not None:
+                    paths += style.save(figure, folder, f"{kind}_{group.slug}")
+        for source in sorted({group.source for group in groups}):
+            members = [group for group in groups if group.source == source]
+            figure = heatmap.draw(members, frame)
+            paths += style.save(figure, folder, f"heatmap_{source}")
+    return paths

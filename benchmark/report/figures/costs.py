@@ -1,0 +1,202 @@
+"""Dice against what it costs: inference time and parameters, with the Pareto front."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from benchmark.report import style
+from benchmark.report.cells import magnitude
+from benchmark.report.groups import OK, Group, row_title
+from benchmark.report.leaderboard import scores_by_name
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_LARGEST_AREA = 320.0  # points², of the bubble with most parameters
+
+
+def draw(
+    group: Group, rows: pd.DataFrame, looks: Mapping[tuple[str, str], style.Look]
+) -> Figure | None:
+    """Two panels that share the Dice axis; None where no architecture has a score."""
+    scored = {name: row for name, row in scores_by_name(rows).items() if not pd.isna(row["dice"])}
+    if not scored:
+        return None
+    figure = style.new_figure(style.TWO_COLUMNS_IN, 3.0)
+    left = figure.add_axes((0.075, 0.295, 0.43, 0.585))
+    right = figure.add_axes((0.555, 0.295, 0.43, 0.585), sharey=left)
+    _panel(left, scored, "inference_ms", looks, bubbles=True)
+    _panel(right, scored, "parameters", looks, bubbles=False)
+    patients = sorted({int(row["patients"]) for row in scored.values()})
+    number = f"{patients[0]}" if len(patients) == 1 else f"{patients[0]}–{patients[-1]}"
+    left.set_ylabel(f"mean foreground Dice (n = {number} patients)")
+    left.set_xlabel("inference (ms per case)")
+    right.set_xlabel("parameters")
+    right.tick_params(labelleft=False)
+    _limits(left, scored)
+    _legend(figure, scored, looks)
+    style.headline(figure, f"{group.title}: Dice against cost", phantom=group.phantom)
+    return figure
+
+
+def pareto_front(costs: Sequence[float], scores: Sequence[float]) -> list[int]:
+    """Indices of points that no other point beats on both axes, cheapest first.
+
+    Args:
+        costs: smaller is better; a NaN leaves its point out.
+        scores: larger is better; likewise.
+    """
+    known = [
+        index
+        for index, (cost, score) in enumerate(zip(costs, scores, strict=True))
+        if not (math.isnan(cost) or math.isnan(score))
+    ]
+    front: list[int] = []
+    for index in sorted(known, key=lambda index: (costs[index], -scores[index])):
+        if not front or scores[index] > scores[front[-1]]:
+            front.append(index)
+    return front
+
+
+def _panel(
+    axes: Axes,
+    scored: Mapping[tuple[str, str], pd.Series[Any]],
+    column: str,
+    looks: Mapping[tuple[str, str], style.Look],
+    *,
+    bubbles: bool,
+) -> None:
+    ranked = [row for row in scored.values() if row["status"] == OK]
+    front = [
+        ranked[index]
+        for index in pareto_front(
+            [float(row[column]) for row in ranked], [float(row["dice"]) for row in ranked]
+        )
+    ]
+    if len(front) > 1:
+        axes.step(
+            [row[column] for row in front],
+            [row["dice"] for row in front],
+            where="post",
+            color="#555555",
+            linestyle=(0, (4, 2)),
+            linewidth=0.9,
+            zorder=1,
+        )
+    largest = max(_finite(row["parameters"] for row in scored.values()), default=math.nan)
+    for name, row in scored.items():
+        if math.isnan(row[column]):
+            continue
+        look = looks[name]
+        axes.errorbar(
+            row[column],
+            row["dice"],
+            yerr=[[row["dice"] - row["dice_low"]], [row["dice_high"] - row["dice"]]],
+            color=look.colour,
+            linewidth=0.9,
+            capsize=2,
+            capthick=0.9,
+            zorder=2,
+        )
+        complete = row["status"] == OK
+        axes.scatter(
+            row[column],
+            row["dice"],
+            s=_area(row["parameters"], largest) if bubbles else 34,
+            marker="o" if bubbles else look.marker,
+            facecolor=(*style.rgb(look.colour), 0.75) if complete else "white",
+            edgecolor="black" if any(row is one for one in front) else look.colour,
+            linewidth=0.9,
+            zorder=3,
+        )
+    _cost_axis(axes, _finite(row[column] for row in scored.values()), large=column == "parameters")
+
+
+def _cost_axis(axes: Axes, values: list[float], *, large: bool) -> None:
+    """A logarithmic axis where costs differ by much, with ticks people read at once."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+    if not values or min(values) <= 0:
+        return
+    low, high = min(values), max(values)
+    if high / low >= 4:
+        axes.set_xscale("log")
+        margin = (high / low) ** 0.14
+        axes.set_xlim(low / margin, high * margin)
+        subs = (1.0, 2.0, 5.0) if high / low < 100 else (1.0,)
+        axes.xaxis.set_major_locator(LogLocator(subs=subs))
+        axes.xaxis.set_minor_locator(NullLocator())
+    else:
+        margin = 0.25 * (high - low) or 0.5 * high
+        axes.set_xlim(max(0.0, low - margin), high + margin)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_formatter(
+        FuncFormatter(lambda value, _: _short(value) if large else f"{value:g}")
+    )
+
+
+def _short(value: float) -> str:
+    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= limit:
+            return f"{value / limit:g} {unit}"
+    return f"{value:g}"
+
+
+def _limits(axes: Axes, scored: Mapping[tuple[str, str], pd.Series[Any]]) -> None:
+    lows = _finite(row["dice_low"] for row in scored.values())
+    highs = _finite(row["dice_high"] for row in scored.values())
+    low, high = min(lows), max(highs)
+    margin = max(0.01, 0.12 * (high - low))
+    axes.set_ylim(max(-0.02, low - margin), min(1.02, high + margin))
+
+
+def _area(parameters: float, largest: float) -> float:
+    """Bubble area, proportional to the parameters."""
+    if math.isnan(parameters) or math.isnan(largest):
+        return 40.0
+    return max(8.0, _LARGEST_AREA * parameters / largest)
+
+
+def _finite(values: Any) -> list[float]:
+    return [float(value) for value in values if np.isfinite(value)]
+
+
+def _legend(
+    figure: Figure,
+    scored: Mapping[tuple[str, str], pd.Series[Any]],
+    looks: Mapping[tuple[str, str], style.Look],
+) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = []
+    for name, row in scored.items():
+        partial = "" if row["status"] == OK else ", partial"
+        handles.append(
+            Line2D(
+                [],
+                [],
+                linestyle="none",
+                marker=looks[name].marker,
+                color=looks[name].colour,
+                markerfacecolor="white" if partial else looks[name].colour,
+                markersize=5,
+                label=f"{row_title(*name)} ({magnitude(row['parameters'])}{partial})",
+            )
+        )
+    style.bottom_legend(figure, handles)
+    figure.text(
+        0.5,
+        0.115,
+        "bars: 95 % bootstrap interval over patients · left: bubble area is proportional to "
+        "parameters · dashed: Pareto front (black rims)",
+        ha="center",
+        va="center",
+        fontsize=6.2,
+        color="#444444",
+    )

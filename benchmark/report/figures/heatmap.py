@@ -1,0 +1,182 @@
+"""Architecture × dataset: mean Dice with its interval, one column per comparison group."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from benchmark.report import style
+from benchmark.report.cells import number
+from benchmark.report.groups import Group, row_title
+from benchmark.report.leaderboard import DIGITS, by_group, scores_by_name
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_COLOURS = "cividis"  # even in grey and for every kind of colour vision
+_ROW_IN = 0.42
+
+
+def draw(groups: Sequence[Group], frame: pd.DataFrame) -> Figure:
+    """The heat map of all groups of one source.
+
+    Each group has an axis of its own: numbers are compared down a column, not across.
+
+    Args:
+        groups: all with the same source.
+        frame: the leaderboard.
+    """
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    names = _names(groups)
+    tables = [scores_by_name(by_group(frame, group)) for group in groups]
+    values = [
+        float(row["dice"])
+        for table in tables
+        for row in table.values()
+        if not math.isnan(row["dice"])
+    ]
+    low = math.floor(20 * min(values, default=0.0)) / 20
+    high = math.ceil(20 * max(values, default=1.0)) / 20
+    scale = Normalize(low, max(high, low + 0.05))
+    label_in = 0.25 + 0.062 * max(len(row_title(*name)) for name in names)
+    column_in = max(1.05, 0.066 * max(len(line) for group in groups for line in _heading(group)))
+    width_in = max(style.ONE_COLUMN_IN, label_in + len(groups) * (column_in + 0.06) + 0.6)
+    top_in, bottom_in = 0.68, 0.3
+    height_in = top_in + bottom_in + _ROW_IN * len(names)
+    figure = style.new_figure(width_in, height_in)
+    for index, (group, table) in enumerate(zip(groups, tables, strict=True)):
+        left = label_in + index * (column_in + 0.06)
+        axes = figure.add_axes(
+            (
+                left / width_in,
+                bottom_in / height_in,
+                column_in / width_in,
+                _ROW_IN * len(names) / height_in,
+            )
+        )
+        _column(axes, group, names, table, scale)
+        axes.set_yticks(
+            [row + 0.5 for row in range(len(names))],
+            [row_title(*name) for name in names] if index == 0 else [""] * len(names),
+        )
+        axes.tick_params(axis="y", rotation=0)
+    right = label_in + len(groups) * (column_in + 0.06) + 0.02
+    bar = figure.add_axes(
+        (right / width_in, bottom_in / height_in, 0.1 / width_in, _ROW_IN * len(names) / height_in)
+    )
+    figure.colorbar(ScalarMappable(scale, _COLOURS), cax=bar)
+    bar.tick_params(labelsize=6)
+    bar.grid(visible=False)
+    phantom = groups[0].phantom
+    style.headline(figure, "Mean foreground Dice", phantom=phantom)
+    figure.text(
+        0.06 / width_in,
+        0.08 / height_in,
+        "[95 % interval over patients]. Compare within a column. Bold: rank 1.",
+        fontsize=6,
+        color="#444444",
+    )
+    return figure
+
+
+def _names(groups: Sequence[Group]) -> list[tuple[str, str]]:
+    """All rows, in the order of the report."""
+    known = list(style.ARCHITECTURE_TITLES)
+    return sorted(
+        {name for group in groups for name in group.names},
+        key=lambda name: (
+            known.index(name[0]) if name[0] in known else len(known),
+            name,
+        ),
+    )
+
+
+def _heading(group: Group) -> list[str]:
+    patients = group.cases["patient"].nunique() if not group.cases.empty else 0
+    return [*group.title.split(" · "), f"n = {patients} patients"]
+
+
+def _column(
+    axes: Axes,
+    group: Group,
+    names: Sequence[tuple[str, str]],
+    table: Any,
+    scale: Any,
+) -> None:
+    import seaborn
+
+    values = np.array([[float(table[name]["dice"]) if name in table else np.nan] for name in names])
+    seaborn.heatmap(
+        values,
+        ax=axes,
+        cmap=_COLOURS,
+        vmin=scale.vmin,
+        vmax=scale.vmax,
+        cbar=False,
+        linewidths=1.5,
+        linecolor="white",
+        xticklabels=False,
+        yticklabels=False,
+    )
+    axes.grid(visible=False)
+    axes.tick_params(length=0)
+    axes.set_title("\n".join(_heading(group)), fontsize=7, linespacing=1.25, pad=4)
+    for position, name in enumerate(names):
+        row = table.get(name)
+        if row is None or math.isnan(row["dice"]):
+            _empty_cell(axes, position, _reason(group, name))
+            continue
+        text = (
+            f"{number(row['dice'], DIGITS)}\n"
+            f"[{number(row['dice_low'], DIGITS)}, {number(row['dice_high'], DIGITS)}]"
+        )
+        if row["status"] != "ok":
+            text += "\npartial"
+        axes.text(
+            0.5,
+            position + 0.5,
+            text,
+            ha="center",
+            va="center",
+            fontsize=6.2,
+            fontweight="bold" if row["rank"] is not pd.NA and row["rank"] == 1 else "normal",
+            color="white" if scale(row["dice"]) < 0.5 else "black",
+            linespacing=1.15,
+        )
+
+
+def _reason(group: Group, name: tuple[str, str]) -> str:
+    failed = sorted({run.status for run in group.of(name) if not run.ok})
+    return f"— ({', '.join(failed)})" if failed else "not run"
+
+
+def _empty_cell(axes: Axes, position: int, text: str) -> None:
+    from matplotlib.patches import Rectangle
+
+    axes.add_patch(
+        Rectangle(
+            (0.02, position + 0.02),
+            0.96,
+            0.96,
+            facecolor="#f2f2f2",
+            edgecolor="#c4c4c4",
+            hatch="////" if text != "not run" else None,
+            linewidth=0,
+        )
+    )
+    axes.text(
+        0.5,
+        position + 0.5,
+        text,
+        ha="center",
+        va="center",
+        fontsize=6.5,
+        bbox={"facecolor": "#f2f2f2", "edgecolor": "none", "pad": 1.2},
+    )

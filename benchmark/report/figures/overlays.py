@@ -1,0 +1,297 @@
+"""Best, median and worst case of a group: the picture, the truth, and what each network made of it.
+
+The cases are chosen by a rule (the mean over architectures of a case's Dice), not by hand, so that
+the panel shows what the numbers mean and not what looks well.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmark.report import style
+from benchmark.report.groups import Group, row_title
+from benchmark.report.leaderboard import case_scores
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Image = npt.NDArray[np.uint8]
+
+_SIDE = 320  # pixels of a panel; more than print resolves at this size
+_BLEND = 0.55
+_BAR_MM = 20.0
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One slice of a case as a run left it; arrays are ``(y, x)``, spacing in mm likewise."""
+
+    image: Image
+    truth: Image
+    prediction: Image
+    spacing_mm: tuple[float, float]
+    dice: float
+
+
+@dataclass(frozen=True)
+class Window:
+    """A square (in mm) part of a slice: first row and column, rows, columns, and the step."""
+
+    row: int
+    column: int
+    rows: int
+    columns: int
+    step: int
+
+
+def draw(group: Group) -> Figure | None:
+    """The panel: a row per chosen case, a column per architecture; None without slices."""
+    folders = _slices(group)
+    chosen = choose_cases(group, folders)
+    if not chosen:
+        return None
+    names = list(folders)
+    columns = 1 + len(names)
+    panel_in = min(1.75, (style.TWO_COLUMNS_IN - 0.42) / columns) if columns <= 6 else 1.13
+    width_in = max(style.ONE_COLUMN_IN, 0.42 + columns * panel_in)
+    panel_in = min(panel_in, (width_in - 0.42) / columns)
+    top_in, bottom_in = 0.5, 0.46
+    height_in = top_in + bottom_in + len(chosen) * panel_in
+    figure = style.new_figure(width_in, height_in)
+    colours = style.class_colours(group.classes)
+    labels = {name: label for run in group.runs for name, label in run.labels.items()}
+    for row, (rank, case) in enumerate(chosen):
+        slices = {name: read_slice(folders[name][case]) for name in names if case in folders[name]}
+        window = _window(list(slices.values()))
+        for column in range(columns):
+            axes = figure.add_axes(
+                (
+                    (0.38 + column * panel_in) / width_in,
+                    1 - (top_in + (row + 1) * panel_in - 0.02) / height_in,
+                    (panel_in - 0.04) / width_in,
+                    (panel_in - 0.04) / height_in,
+                )
+            )
+            _frame(axes)
+            if column == 0:
+                any_slice = next(iter(slices.values()))
+                _truth(axes, any_slice, window, labels, colours)
+                axes.set_ylabel(f"{rank}\n{case}", fontsize=6.2, labelpad=2.5)
+                title = "truth"
+            else:
+                name = names[column - 1]
+                title = row_title(*name)
+                if name in slices:
+                    _prediction(axes, slices[name], window, labels, colours)
+                else:
+                    axes.text(0.5, 0.5, "no slice", ha="center", transform=axes.transAxes)
+            if row == 0:
+                axes.set_title(title.replace(" (", "\n("), fontsize=6.8, pad=2.5)
+    _legend(figure, group, colours)
+    style.headline(figure, group.title, phantom=group.phantom)
+    return figure
+
+
+def choose_cases(
+    group: Group, slices: Mapping[tuple[str, str], Mapping[str, Path]]
+) -> list[tuple[str, str]]:
+    """Best, median and worst case, each with its name: ``[("best", "patient003_ED"), …]``.
+
+    Only cases with a slice of every architecture are candidates, or with a slice of any where
+    there is no such case. Ties go to the case whose name comes first.
+    """
+    if not slices:
+        return []
+    stems = [set(paths) for paths in slices.values()]
+    candidates = set.intersection(*stems) or set.union(*stems)
+    means = case_scores(group.cases).groupby("case")["dice"].mean()
+    ordered = sorted(
+        ((-float(value), str(case)) for case, value in means.items() if case in candidates)
+    )
+    cases = [case for _, case in ordered]
+    if not cases:
+        return []
+    picked = {"best": cases[0], "median": cases[len(cases) // 2], "worst": cases[-1]}
+    if len(cases) < 3:
+        picked = {"best": cases[0]} if len(cases) == 1 else {"best": cases[0], "worst": cases[1]}
+    return list(picked.items())
+
+
+def read_slice(path: Path) -> Slice:
+    """Read ``slices/<case>.npz``."""
+    with np.load(path) as file:
+        y_mm, x_mm = (float(value) for value in file["spacing_mm"])
+        return Slice(
+            image=file["image"],
+            truth=file["truth"],
+            prediction=file["prediction"],
+            spacing_mm=(y_mm, x_mm),
+            dice=float(file["dice"]),
+        )
+
+
+def _slices(group: Group) -> dict[tuple[str, str], dict[str, Path]]:
+    """Files of each architecture by case, from the run with the lowest fold and seed."""
+    found: dict[tuple[str, str], dict[str, Path]] = {}
+    for run in group.runs:
+        if not run.ok:
+            continue
+        paths = found.setdefault(run.name, {})
+        for path in sorted((run.path / "slices").glob("*.npz")):
+            paths.setdefault(path.stem, path)
+    return {name: paths for name, paths in found.items() if paths}
+
+
+def _window(slices: Sequence[Slice]) -> Window:
+    """A square around every structure of truth and predictions, with room at its sides."""
+    first = slices[0]
+    marked = first.truth > 0
+    for one in slices:
+        marked = marked | (one.prediction > 0)
+    if not marked.any():
+        marked = np.ones_like(marked)
+    rows = np.flatnonzero(marked.any(axis=1))
+    columns = np.flatnonzero(marked.any(axis=0))
+    y_mm, x_mm = first.spacing_mm
+    side_mm = 1.3 * max((rows[-1] - rows[0] + 1) * y_mm, (columns[-1] - columns[0] + 1) * x_mm)
+    side_mm = max(side_mm, 16 * max(y_mm, x_mm))
+    height, width = max(2, round(side_mm / y_mm)), max(2, round(side_mm / x_mm))
+    return Window(
+        row=round((rows[0] + rows[-1] + 1 - height) / 2),
+        column=round((columns[0] + columns[-1] + 1 - width) / 2),
+        rows=height,
+        columns=width,
+        step=max(1, math.ceil(max(height, width) / _SIDE)),
+    )
+
+
+def _cut(array: Image, window: Window) -> Image:
+    """The window of an array; what lies outside the picture is 0."""
+    result = np.zeros((window.rows, window.columns), array.dtype)
+    top, left = max(0, window.row), max(0, window.column)
+    part = array[top : window.row + window.rows, left : window.column + window.columns]
+    y, x = top - window.row, left - window.column
+    result[y : y + part.shape[0], x : x + part.shape[1]] = part
+    return result[:: window.step, :: window.step]
+
+
+def _frame(axes: Axes) -> None:
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.grid(visible=False)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _truth(
+    axes: Axes,
+    one: Slice,
+    window: Window,
+    labels: Mapping[str, int],
+    colours: Mapping[str, str],
+) -> None:
+    _show(axes, np.repeat(_cut(one.image, window)[..., None], 3, axis=2))
+    _contours(axes, _cut(one.truth, window), labels, colours, width=1.0)
+    columns = -(-window.columns // window.step)
+    length = _BAR_MM / one.spacing_mm[1] / window.step
+    if length < 0.6 * columns:
+        rows = -(-window.rows // window.step)
+        start = 0.05 * columns
+        axes.plot([start, start + length], [0.95 * rows] * 2, color="white", linewidth=1.6)
+        axes.text(
+            start + length / 2,
+            0.93 * rows,
+            f"{_BAR_MM:g} mm",
+            color="white",
+            fontsize=5.5,
+            ha="center",
+            va="bottom",
+        )
+
+
+def _prediction(
+    axes: Axes,
+    one: Slice,
+    window: Window,
+    labels: Mapping[str, int],
+    colours: Mapping[str, str],
+) -> None:
+    truth, prediction = _cut(one.truth, window), _cut(one.prediction, window)
+    picture = np.repeat(_cut(one.image, window)[..., None], 3, axis=2).astype(np.float32)
+    for mask, colour in (
+        ((truth > 0) & (prediction == 0), style.MISSED_COLOUR),
+        ((truth == 0) & (prediction > 0), style.SPURIOUS_COLOUR),
+        ((truth > 0) & (prediction > 0) & (truth != prediction), style.CONFUSED_COLOUR),
+    ):
+        tint = 255 * np.array(style.rgb(colour), np.float32)
+        picture[mask] = (1 - _BLEND) * picture[mask] + _BLEND * tint
+    _show(axes, picture.astype(np.uint8))
+    _contours(axes, prediction, labels, colours, width=0.8)
+    axes.text(
+        0.97,
+        0.03,
+        f"{one.dice:.3f}",
+        transform=axes.transAxes,
+        ha="right",
+        va="bottom",
+        fontsize=6.5,
+        color="white",
+        bbox={"facecolor": "black", "edgecolor": "none", "alpha": 0.6, "pad": 1.2},
+    )
+
+
+def _show(axes: Axes, picture: npt.NDArray[Any]) -> None:
+    axes.imshow(picture, interpolation="none", aspect="auto")
+
+
+def _contours(
+    axes: Axes,
+    mask: Image,
+    labels: Mapping[str, int],
+    colours: Mapping[str, str],
+    *,
+    width: float,
+) -> None:
+    for name, label in labels.items():
+        inside = mask == label
+        if inside.any() and not inside.all():
+            axes.contour(
+                inside.astype(np.float32), levels=[0.5], colors=[colours[name]], linewidths=width
+            )
+
+
+def _legend(figure: Figure, group: Group, colours: Mapping[str, str]) -> None:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    lines = [
+        Line2D([], [], color=colours[name], linewidth=2, label=style.words(name))
+        for name in group.classes
+    ]
+    errors = [
+        Patch(facecolor=style.MISSED_COLOUR, alpha=_BLEND + 0.25, label="missed"),
+        Patch(facecolor=style.SPURIOUS_COLOUR, alpha=_BLEND + 0.25, label="extra"),
+    ]
+    if len(group.classes) > 1:
+        errors.append(
+            Patch(facecolor=style.CONFUSED_COLOUR, alpha=_BLEND + 0.25, label="wrong class")
+        )
+    style.bottom_legend(figure, [*lines, *errors], per_row=6)
+    height_in = figure.get_size_inches()[1]
+    figure.text(
+        0.5,
+        0.33 / height_in,
+        "number: mean foreground Dice of the whole case",
+        ha="center",
+        va="center",
+        fontsize=6.2,
+        color="#444444",
+    )

@@ -1,0 +1,189 @@
+"""Dice of every case, per class, by architecture: boxes with the points they summarise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from benchmark.report import style
+from benchmark.report.groups import Group, row_title
+from benchmark.report.leaderboard import case_scores, class_scores
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_MANY_POINTS = 1500
+_ALL = "all classes"
+
+
+def draw(group: Group, looks: Mapping[tuple[str, str], style.Look]) -> Figure | None:
+    """One cluster of boxes per class and one for the mean of a case; None without scores.
+
+    Boxes hold the middle half of the cases, whiskers reach the furthest case within 1.5 times
+    the box's height (Tukey 1977). Cases whose structure was missed or invented have Dice 0; so as
+    not to flatten the boxes they stand as crosses in a strip below the axis' range.
+    """
+    points = _points(group)
+    if points.empty:
+        return None
+    names = [name for name in group.names if (points["name"] == name).any()]
+    clusters = list(dict.fromkeys(points["cluster"]))
+    figure = style.new_figure(style.TWO_COLUMNS_IN, 3.15)
+    axes = figure.add_axes((0.068, 0.255, 0.922, 0.635))
+    low = _lower_limit(points)
+    strip = 0.08 * (1 - low) if low > 0 and points["zero"].any() else 0.0
+    width = 0.82 / len(names)
+    for position, cluster in enumerate(clusters):
+        for index, name in enumerate(names):
+            chosen = points[(points["cluster"] == cluster) & (points["name"] == name)]
+            centre = position + (index - (len(names) - 1) / 2) * width
+            _box(axes, chosen, centre, width, looks[name])
+            _crosses(axes, chosen, centre, width, looks[name], low - strip / 2, len(points))
+    if strip:
+        axes.axhline(low, color="#888888", linewidth=0.6, linestyle=(0, (4, 3)))
+    axes.set_ylim(low - strip, 1.005)
+    ticks = [tick for tick in axes.get_yticks() if low - 1e-9 <= tick <= 1]
+    extra = [low - strip / 2] if strip else []
+    axes.set_yticks(extra + ticks, ["0"] * len(extra) + [f"{tick:.2g}" for tick in ticks])
+    axes.set_xlim(-0.5, len(clusters) - 0.5)
+    axes.set_xticks(
+        range(len(clusters)),
+        [f"{style.words(cluster)}\n{_count(points, cluster)}" for cluster in clusters],
+    )
+    axes.tick_params(axis="x", length=0)
+    axes.grid(visible=False, axis="x")
+    for edge in range(1, len(clusters)):
+        axes.axvline(edge - 0.5, color="#cccccc", linewidth=0.6)
+    axes.set_ylabel("Dice per case")
+    _legend(figure, group, names, looks, crosses=bool(strip))
+    style.headline(figure, f"{group.title}: Dice by class", phantom=group.phantom)
+    return figure
+
+
+def _points(group: Group) -> pd.DataFrame:
+    """One row per architecture, cluster and case: ``name, cluster, dice, zero``."""
+    classes = class_scores(group.cases)
+    means = case_scores(group.cases).assign(**{"class": _ALL}, failed=False)
+    parts = [classes[classes["class"] == name] for name in group.classes]
+    if len(group.classes) != 1:
+        parts.append(means)
+    frame = pd.concat([part for part in parts if not part.empty] or [means], ignore_index=True)
+    return pd.DataFrame(
+        {
+            "name": list(zip(frame["architecture"], frame["variant"], strict=True)),
+            "cluster": frame["class"].to_numpy(),
+            "dice": frame["dice"].to_numpy(dtype=float),
+            "zero": frame["dice"].to_numpy(dtype=float) == 0,
+        }
+    )
+
+
+def _lower_limit(points: pd.DataFrame) -> float:
+    """A tenth below the worst case that has any overlap."""
+    shown = points.loc[~points["zero"], "dice"]
+    smallest = shown.min() if len(shown) else 0.0
+    return float(min(0.8, max(0.0, math.floor((smallest - 0.01) * 10) / 10)))
+
+
+def _box(axes: Axes, chosen: pd.DataFrame, centre: float, width: float, look: style.Look) -> None:
+    if chosen.empty:
+        return
+    axes.boxplot(
+        [chosen["dice"].to_numpy()],
+        positions=[centre],
+        widths=0.72 * width,
+        showfliers=False,
+        patch_artist=True,
+        manage_ticks=False,
+        boxprops={
+            "facecolor": style.lighter(look.colour, 0.7),
+            "edgecolor": look.colour,
+            "linewidth": 0.9,
+        },
+        medianprops={"color": "black", "linewidth": 1.2, "solid_capstyle": "butt"},
+        whiskerprops={"color": look.colour, "linewidth": 0.9},
+        capprops={"color": look.colour, "linewidth": 0.9},
+        zorder=2,
+    )
+
+
+def _crosses(
+    axes: Axes,
+    chosen: pd.DataFrame,
+    centre: float,
+    width: float,
+    look: style.Look,
+    bottom: float,
+    total: int,
+) -> None:
+    """The cases themselves; a golden-ratio sequence spreads them evenly without chance."""
+    fractions = (np.arange(len(chosen)) * 0.6180339887) % 1 - 0.5
+    across = centre + 0.5 * width * fractions
+    zero = chosen["zero"].to_numpy(dtype=bool)
+    heights = np.where(zero, bottom, chosen["dice"].to_numpy(dtype=float))
+    common: dict[str, Any] = {"zorder": 3, "rasterized": total > _MANY_POINTS, "clip_on": False}
+    axes.scatter(
+        across[~zero],
+        heights[~zero],
+        s=5 if total <= _MANY_POINTS else 2.5,
+        marker=look.marker,
+        color=look.colour,
+        edgecolor="white",
+        linewidth=0.25,
+        alpha=0.85,
+        **common,
+    )
+    axes.scatter(
+        across[zero], heights[zero], s=12, marker="x", color=look.colour, linewidth=0.9, **common
+    )
+
+
+def _count(points: pd.DataFrame, cluster: str) -> str:
+    counts = points[points["cluster"] == cluster].groupby("name").size()
+    low, high = counts.min(), counts.max()
+    return f"n = {low} cases" if low == high else f"n = {low}–{high} cases"
+
+
+def _legend(
+    figure: Figure,
+    group: Group,
+    names: list[tuple[str, str]],
+    looks: Mapping[tuple[str, str], style.Look],
+    *,
+    crosses: bool,
+) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D(
+            [],
+            [],
+            color=looks[name].colour,
+            marker=looks[name].marker,
+            markersize=4.5,
+            linewidth=5,
+            alpha=0.95,
+            label=row_title(*name),
+        )
+        for name in names
+    ]
+    failed = dict.fromkeys(f"{run.title}: — ({run.status})" for run in group.runs if not run.ok)
+    handles += [Line2D([], [], linestyle="none", label=text) for text in failed]
+    if crosses:
+        handles.append(
+            Line2D(
+                [],
+                [],
+                linestyle="none",
+                marker="x",
+                color="#444444",
+                markersize=4,
+                label="missed or invented (Dice 0)",
+            )
+        )
+    style.bottom_legend(figure, handles)

@@ -1,0 +1,237 @@
+"""Which runs may stand beside each other: the comparison groups.
+
+Two numbers may share a table or an axis only if they come from the same dataset, the same source
+(real scans or phantoms) and the same protocol. Such a set of runs is a *group*; everything in the
+report is made group by group.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmark.report import style
+
+OK = "ok"
+
+_CASE_COLUMNS = (
+    *("run", "architecture", "dataset", "source", "fold", "seed", "case", "patient", "class"),
+    *("outcome", "dice", "iou"),
+)
+_EPOCH_COLUMNS = ("run", "architecture", "epoch", "loss", "validation_dice", "elapsed_s")
+
+
+@dataclass(frozen=True)
+class Run:
+    """The parts of a record that a report uses.
+
+    ``variant`` tells runs of one architecture in one group apart when their options differ; it is
+    empty when they do not.
+    """
+
+    key: str
+    status: str
+    error: str | None
+    architecture: str
+    variant: str
+    options: Mapping[str, Any]
+    dataset: str
+    source: str
+    protocol_hash: str
+    profile: str
+    fold: int
+    seed: int
+    classes: tuple[str, ...]
+    labels: Mapping[str, int]
+    unannotated: tuple[str, ...]
+    parameters: float
+    timing: Mapping[str, Any]
+    path: Path
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """What is compared: the architecture and its variant."""
+        return self.architecture, self.variant
+
+    @property
+    def title(self) -> str:
+        """The name as people write it."""
+        return row_title(self.architecture, self.variant)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the run ended with scores."""
+        return self.status == OK
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that may be compared.
+
+    Attributes:
+        title: the dataset, and whatever is needed to tell this group from the others.
+        slug: the same for file names, such as ``acdc_phantom``.
+        runs: sorted by architecture, fold and seed.
+        cases: the rows of ``cases.csv`` of the runs that are ok, plus a column ``variant``.
+        epochs: the rows of ``epochs.csv`` of all runs, plus a column ``variant``.
+    """
+
+    dataset: str
+    source: str
+    protocol_hash: str
+    title: str
+    slug: str
+    runs: tuple[Run, ...]
+    cases: pd.DataFrame
+    epochs: pd.DataFrame
+
+    @property
+    def phantom(self) -> bool:
+        """Whether the group was made from synthetic hearts."""
+        return self.source == "phantom"
+
+    @property
+    def names(self) -> list[tuple[str, str]]:
+        """Every ``(architecture, variant)`` of the group, in the order of the report."""
+        return list(dict.fromkeys(run.name for run in self.runs))
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the scored classes in the order of their labels."""
+        labels = {name: label for run in self.runs for name, label in run.labels.items()}
+        return sorted(labels, key=lambda name: (labels[name], name))
+
+    @property
+    def unannotated(self) -> list[str]:
+        """Classes of the dataset that the files at hand do not annotate."""
+        return sorted({name for run in self.runs for name in run.unannotated})
+
+    def of(self, name: tuple[str, str]) -> list[Run]:
+        """The runs of one architecture and variant."""
+        return [run for run in self.runs if run.name == name]
+
+
+def row_title(architecture: str, variant: str) -> str:
+    """An architecture and its variant as people write them."""
+    title = style.architecture_title(architecture)
+    return f"{title} ({variant})" if variant else title
+
+
+def comparison_groups(
+    records: Sequence[Mapping[str, Any]], cases: pd.DataFrame, epochs: pd.DataFrame
+) -> list[Group]:
+    """Sort records, cases and epochs into groups, in the order dataset, source, protocol.
+
+    Args:
+        records: parsed ``record.json`` files, each with ``path``, the folder of the run.
+        cases: the rows of all ``cases.csv``; may be empty.
+        epochs: the rows of all ``epochs.csv`` with a column ``run``; may be empty.
+    """
+    runs = [_parse(record) for record in records]
+    keyed: dict[tuple[str, str, str], list[Run]] = {}
+    for run in runs:
+        keyed.setdefault((run.dataset, run.source, run.protocol_hash), []).append(run)
+    # Split the two tables once: filtering them anew for every group would be quadratic.
+    cases_of = _by_run(cases)
+    epochs_of = _by_run(epochs)
+    groups = []
+    for (dataset, source, digest), members in sorted(keyed.items()):
+        ordered = sorted(_with_variants(members), key=_order)
+        rivals = [key for key in keyed if key[:2] == (dataset, source)]
+        title, slug = style.dataset_title(dataset), f"{dataset}_{source}"
+        if len(rivals) > 1:
+            profiles = sorted({run.profile for run in ordered} - {""})
+            title += f" · {'/'.join(profiles) or 'protocol'} {digest[:8]}"
+            slug += f"_{digest[:8]}"
+        groups.append(
+            Group(
+                dataset=dataset,
+                source=source,
+                protocol_hash=digest,
+                title=title,
+                slug=slug,
+                runs=tuple(ordered),
+                cases=_rows((run for run in ordered if run.ok), cases_of, _CASE_COLUMNS),
+                epochs=_rows(ordered, epochs_of, _EPOCH_COLUMNS),
+            )
+        )
+    return groups
+
+
+def _parse(record: Mapping[str, Any]) -> Run:
+    """Read one record; what a failed run could not write is empty."""
+    spec = record["spec"]
+    options = dict(spec.get("options") or {})
+    if spec.get("dims"):
+        options["dims"] = spec["dims"]
+    labels = dict(record.get("classes") or {})
+    unannotated = tuple(record.get("unannotated_classes") or ())
+    parameters = record.get("params")
+    return Run(
+        key=str(record["key"]),
+        status=str(record["status"]),
+        error=record.get("error"),
+        architecture=str(spec["architecture"]),
+        variant="",
+        options=options,
+        dataset=str(spec["dataset"]),
+        source=str(spec["source"]),
+        protocol_hash=str(record["protocol_hash"]),
+        profile=str(record.get("profile") or ""),
+        fold=int(spec["fold"]),
+        seed=int(spec["seed"]),
+        classes=tuple(name for name in labels if name not in unannotated),
+        labels={name: label for name, label in labels.items() if name not in unannotated},
+        unannotated=unannotated,
+        parameters=float("nan") if parameters is None else float(parameters),
+        timing=dict(record.get("timing") or {}),
+        path=Path(record["path"]),
+    )
+
+
+def _with_variants(runs: Sequence[Run]) -> list[Run]:
+    """Name the options in which runs of one architecture differ."""
+    result = []
+    for architecture in dict.fromkeys(run.architecture for run in runs):
+        siblings = [run for run in runs if run.architecture == architecture]
+        texts = [
+            {key: json.dumps(value, sort_keys=True) for key, value in run.options.items()}
+            for run in siblings
+        ]
+        keys = sorted({key for text in texts for key in text})
+        differing = [key for key in keys if len({text.get(key) for text in texts}) > 1]
+        for run, text in zip(siblings, texts, strict=True):
+            parts = [
+                f"{text[key]}D" if key == "dims" else f"{key}={text[key]}"
+                for key in differing
+                if key in text
+            ]
+            result.append(replace(run, variant=", ".join(parts) or ("default" * bool(differing))))
+    return result
+
+
+def _order(run: Run) -> tuple[int, str, str, int, int, str]:
+    known = list(style.ARCHITECTURE_TITLES)
+    place = known.index(run.architecture) if run.architecture in known else len(known)
+    return place, run.architecture, run.variant, run.fold, run.seed, run.key
+
+
+def _by_run(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    if frame.empty:
+        return {}
+    return {str(key): part for key, part in frame.groupby("run", sort=False)}
+
+
+def _rows(
+    runs: Iterable[Run], parts: Mapping[str, pd.DataFrame], columns: Iterable[str]
+) -> pd.DataFrame:
+    """The rows of some runs, in the order of the runs, with their variant."""
+    found = [parts[run.key].assign(variant=run.variant) for run in runs if run.key in parts]
+    if not found:
+        return pd.DataFrame(columns=[*columns, "variant"])
+    return pd.concat(found, ignore_index=True)

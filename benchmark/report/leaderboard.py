@@ -1,0 +1,248 @@
+"""The leaderboard as one frame of plain numbers, from which every table is written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmark.report.groups import OK, Group, Run
+from benchmark.statistics import bootstrap_mean
+
+DIGITS = 3  # of Dice and IoU; ranks are decided on what the reader can see
+HD95_DIGITS = 1
+DRAWS = 10_000
+PARTIAL = "partial"
+
+_SCORES = ("dice", "iou", "hd95_mm")
+_FAILED_OUTCOMES = ("missed", "spurious")
+
+
+def leaderboard(groups: Sequence[Group], *, seed: int = 0) -> pd.DataFrame:
+    """One row per architecture and group, and one more for each run that failed.
+
+    A case's score is the mean over its scored classes; a case is averaged over the runs (seeds)
+    that tested it, a patient over its cases, and an architecture over its patients. The interval
+    is a 95 % percentile bootstrap over patients. A row is ranked, best Dice first and equal
+    rounded Dice sharing a rank, only if none of its runs failed and it covers every case that
+    the group's other rows cover: otherwise its mean is over other patients than theirs, its
+    status is ``partial``, and its rank is empty.
+
+    Args:
+        groups: from :func:`benchmark.report.groups.comparison_groups`.
+        seed: of the bootstrap; the same for all rows, so that rows over the same patients are
+            resampled alike.
+
+    Returns:
+        The frame, with machine names and full precision. ``dice_<class>`` exists for every class
+        of any group, ``hd95_mm`` where the cases have it.
+    """
+    rows: list[dict[str, Any]] = []
+    for group in groups:
+        rows += _group_rows(group, seed=seed)
+    columns = _columns(groups)
+    frame = pd.DataFrame(rows, columns=columns)
+    counts = [name for name in _COUNTS if name in frame]
+    frame[["rank", *counts]] = frame[["rank", *counts]].astype("Int64")
+    return frame
+
+
+def case_scores(cases: pd.DataFrame) -> pd.DataFrame:
+    """Mean foreground scores of each case.
+
+    Returns:
+        Columns ``architecture, variant, case, patient, dice, iou`` and, where present,
+        ``hd95_mm``: the mean over the scored classes of a run, then over the runs.
+    """
+    names = [name for name in _SCORES if name in cases]
+    keys = ["architecture", "variant", "case", "patient"]
+    if cases.empty:
+        return pd.DataFrame(columns=[*keys, *names])
+    finite = cases[[*keys, "run", *names]].replace([np.inf, -np.inf], np.nan)
+    per_run = finite.groupby([*keys, "run"], sort=True)[names].mean()
+    return per_run.groupby(level=keys, sort=True).mean().dropna(subset=["dice"]).reset_index()
+
+
+def class_scores(cases: pd.DataFrame) -> pd.DataFrame:
+    """Dice of each case and class, averaged over the runs that tested it.
+
+    Returns:
+        Columns ``architecture, variant, class, case, patient, dice, failed``; ``failed`` tells
+        that some run missed the class altogether or invented it. Classes that are empty in truth
+        and prediction have no row.
+    """
+    keys = ["architecture", "variant", "class", "case", "patient"]
+    scored = cases[cases["dice"].notna()]
+    if scored.empty:
+        return pd.DataFrame(columns=[*keys, "dice", "failed"])
+    marked = scored.assign(failed=scored["outcome"].isin(_FAILED_OUTCOMES))
+    grouped = marked.groupby(keys, sort=True)
+    return grouped.agg(dice=("dice", "mean"), failed=("failed", "max")).reset_index()
+
+
+def patient_means(scores: pd.DataFrame, column: str) -> pd.Series[float]:
+    """The mean of each patient's cases, sorted by patient; patients without a value are left out."""
+    return scores.groupby("patient", sort=True)[column].mean().dropna()
+
+
+def rounded_ranks(values: Sequence[float], *, digits: int, best: str) -> list[float]:
+    """Ranks (1 is best) of values rounded first; equal ones share the better rank; NaN has none.
+
+    Args:
+        values: the scores.
+        digits: decimals that count.
+        best: ``"high"`` or ``"low"``.
+    """
+    series = pd.Series(list(values), dtype=float).round(digits)
+    return [float(rank) for rank in series.rank(method="min", ascending=best == "low")]
+
+
+_COUNTS = ("seeds", "folds", "runs", "patients", "cases", "scored", "excluded", "failed")
+
+
+def _columns(groups: Sequence[Group]) -> list[str]:
+    classes = sorted({name for group in groups for name in group.classes})
+    hd95 = ["hd95_mm"] if any("hd95_mm" in group.cases for group in groups) else []
+    return [
+        *("dataset", "source", "protocol_hash", "profile", "architecture", "variant", "status"),
+        *("rank", "dice", "dice_low", "dice_high", "iou"),
+        *(f"dice_{name}" for name in classes),
+        *hd95,
+        *("parameters", "train_s", "inference_ms", "peak_rss_mib", "peak_gpu_mib"),
+        *_COUNTS,
+        *("unannotated_classes", "fold", "seed", "run", "error"),
+    ]
+
+
+def _group_rows(group: Group, *, seed: int) -> list[dict[str, Any]]:
+    per_case, per_class = case_scores(group.cases), class_scores(group.cases)
+    everything = set(per_case["case"])
+    rows, failures = [], []
+    for name in group.names:
+        runs = group.of(name)
+        mine = _only(per_case, name)
+        failed = [run for run in runs if not run.ok]
+        if len(failed) < len(runs):
+            row = _scored_row(group, name, mine, _only(per_class, name), seed=seed)
+            complete = not failed and set(mine["case"]) == everything
+            row["status"] = OK if complete else PARTIAL
+            rows.append(row)
+        failures += [_failed_row(group, run) for run in failed]
+    ranks = rounded_ranks(
+        [row["dice"] if row["status"] == OK else math.nan for row in rows],
+        digits=DIGITS,
+        best="high",
+    )
+    for row, rank in zip(rows, ranks, strict=True):
+        row["rank"] = None if math.isnan(rank) else int(rank)
+    # Stable: rows that tie keep the order of the architectures.
+    rows.sort(key=lambda row: (row["rank"] is None, row["rank"] or 0, -_or_zero(row["dice"])))
+    return rows + failures
+
+
+def _scored_row(
+    group: Group, name: tuple[str, str], cases: pd.DataFrame, classes: pd.DataFrame, *, seed: int
+) -> dict[str, Any]:
+    runs = [run for run in group.of(name) if run.ok]
+    rows = _only(group.cases, name)
+    patients = patient_means(cases, "dice")
+    row = _shared(group, runs[0]) | {
+        "iou": patient_means(cases, "iou").mean(),
+        "dice": math.nan,
+        "parameters": runs[0].parameters,
+        "train_s": _mean(run.timing.get("train_s") for run in runs),
+        "inference_ms": _inference_ms(runs, rows),
+        "peak_rss_mib": _largest(run.timing.get("peak_rss_mib") for run in runs),
+        "peak_gpu_mib": _largest(run.timing.get("peak_gpu_mib") for run in runs),
+        "seeds": len({run.seed for run in runs}),
+        "folds": len({run.fold for run in runs}),
+        "runs": len(runs),
+        "patients": len(patients),
+        "cases": len(cases),
+        "scored": int((rows["outcome"] == "scored").sum()),
+        "excluded": int((rows["outcome"] == "both_empty").sum()),
+        "failed": int(rows["outcome"].isin(_FAILED_OUTCOMES).sum()),
+    }
+    if len(patients):
+        interval = bootstrap_mean(patients.tolist(), seed=seed, draws=DRAWS, level=0.95)
+        row |= {"dice": interval.mean, "dice_low": interval.low, "dice_high": interval.high}
+    if "hd95_mm" in cases:
+        row["hd95_mm"] = patient_means(cases, "hd95_mm").mean()
+    for label in group.classes:
+        of_class = classes[classes["class"] == label]
+        row[f"dice_{label}"] = patient_means(of_class, "dice").mean()
+    return row
+
+
+def _failed_row(group: Group, run: Run) -> dict[str, Any]:
+    return _shared(group, run) | {
+        "status": run.status,
+        "rank": None,
+        "parameters": run.parameters,
+        "runs": 1,
+        "fold": str(run.fold),
+        "seed": str(run.seed),
+        "run": run.key,
+        "error": (run.error or "").split("\n")[0],
+    }
+
+
+def _shared(group: Group, run: Run) -> dict[str, Any]:
+    return {
+        "dataset": group.dataset,
+        "source": group.source,
+        "protocol_hash": group.protocol_hash,
+        "profile": run.profile,
+        "architecture": run.architecture,
+        "variant": run.variant,
+        "unannotated_classes": " ".join(group.unannotated),
+    }
+
+
+def _only(frame: pd.DataFrame, name: tuple[str, str]) -> pd.DataFrame:
+    return frame[(frame["architecture"] == name[0]) & (frame["variant"] == name[1])]
+
+
+def _inference_ms(runs: Sequence[Run], rows: pd.DataFrame) -> float:
+    """Median time of a case: from the records, else from the rows of the cases."""
+    recorded = _mean(run.timing.get("inference_ms_p50") for run in runs)
+    if not math.isnan(recorded) or "inference_s" not in rows:
+        return recorded
+    per_case = rows.groupby(["run", "case"])["inference_s"].first()
+    return float(1000 * per_case.median()) if len(per_case) else math.nan
+
+
+def _numbers(values: Any) -> list[float]:
+    return [float(value) for value in values if value is not None and math.isfinite(value)]
+
+
+def _mean(values: Any) -> float:
+    numbers = _numbers(values)
+    return sum(numbers) / len(numbers) if numbers else math.nan
+
+
+def _largest(values: Any) -> float:
+    return max(_numbers(values), default=math.nan)
+
+
+def _or_zero(value: float) -> float:
+    return 0.0 if math.isnan(value) else value
+
+
+def by_group(frame: pd.DataFrame, group: Group) -> pd.DataFrame:
+    """The rows of one group."""
+    mask = (
+        (frame["dataset"] == group.dataset)
+        & (frame["source"] == group.source)
+        & (frame["protocol_hash"] == group.protocol_hash)
+    )
+    return frame[mask]
+
+
+def scores_by_name(frame: pd.DataFrame) -> Mapping[tuple[str, str], pd.Series[Any]]:
+    """The scored rows (not those of failed runs) of a group by architecture and variant."""
+    scored = frame[frame["run"].isna()]
+    return {(row["architecture"], row["variant"]): row for _, row in scored.iterrows()}

@@ -1,0 +1,228 @@
+"""How figures look: titles, colours, sizes, and how a figure reaches the disk.
+
+Everything is set through ``rc_context`` and the object interface of matplotlib, so that making a
+report changes nothing for other users of matplotlib in the same process.
+"""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ONE_COLUMN_IN = 3.5
+TWO_COLUMNS_IN = 7.2
+FORMATS = ("png", "svg", "pdf")
+
+RC: Mapping[str, Any] = {
+    "font.family": "sans-serif",
+    # DejaVu ships with matplotlib (so sizes are the same everywhere); the others serve viewers
+    # of the SVG that lack it, and are narrower, so no label grows into its neighbour.
+    "font.sans-serif": ["DejaVu Sans", "Arial", "Helvetica", "sans-serif"],
+    "font.size": 7.0,
+    "axes.titlesize": 8.0,
+    "axes.labelsize": 7.5,
+    "xtick.labelsize": 7.0,
+    "ytick.labelsize": 7.0,
+    "legend.fontsize": 7.0,
+    "legend.frameon": False,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": "#e3e3e3",
+    "grid.linewidth": 0.5,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.minor.width": 0.4,
+    "ytick.minor.width": 0.4,
+    "lines.linewidth": 1.3,
+    "hatch.linewidth": 0.5,
+    "savefig.dpi": 300,
+    "figure.facecolor": "white",
+    "axes.facecolor": "white",
+    # Text stays text: searchable, and editable in a vector program.
+    "svg.fonttype": "none",
+    "pdf.fonttype": 42,
+    "ps.fonttype": 42,
+    # Ids in the SVG are otherwise random: two reports of the same records must be equal.
+    "svg.hashsalt": "cardiac-segmentation-benchmark",
+}
+
+DATASET_TITLES: Mapping[str, str] = {
+    "decathlon": "Decathlon heart",
+    "acdc": "ACDC",
+    "camus": "CAMUS",
+}
+
+ARCHITECTURE_TITLES: Mapping[str, str] = {
+    "unet": "U-Net",
+    "attention_unet": "Attention U-Net",
+    "vnet": "V-Net",
+    "deeplabv3": "DeepLabv3",
+}
+
+# Okabe and Ito's blue, orange and green with Tol's wine: apart under the three colour-vision
+# deficiencies, and apart in grey because their lightness differs.
+_ARCHITECTURE_LOOKS: Mapping[str, tuple[str, str]] = {
+    "unet": ("#0072B2", "o"),
+    "attention_unet": ("#E69F00", "s"),
+    "vnet": ("#44AA99", "^"),
+    "deeplabv3": ("#882255", "D"),
+}
+_OTHER_LOOKS = (
+    ("#56B4E9", "v"),
+    ("#CC6677", "P"),
+    ("#999933", "X"),
+    ("#332288", "<"),
+    ("#117733", ">"),
+    ("#7F7F7F", "p"),
+)
+
+# Structures on a grey image; warm and light, since error colours (below) are saturated.
+CLASS_COLOURS: Mapping[str, str] = {
+    "left_ventricle": "#FFD92F",
+    "myocardium": "#7FE0A8",
+    "right_ventricle": "#7DC8FF",
+    "left_atrium": "#FFB482",
+}
+_OTHER_CLASS_COLOURS = ("#E6A3F0", "#C9C9C9", "#B3E600", "#F0C3D0")
+MISSED_COLOUR = "#2B6CFF"
+SPURIOUS_COLOUR = "#FF2D2D"
+CONFUSED_COLOUR = "#C04CFD"
+PHANTOM_COLOUR = "#B3261E"
+
+
+@dataclass(frozen=True)
+class Look:
+    """Colour (hex) and marker of one line, box or bubble."""
+
+    colour: str
+    marker: str
+
+
+def dataset_title(name: str) -> str:
+    """A dataset's name as people write it."""
+    return DATASET_TITLES.get(name, words(name))
+
+
+def architecture_title(name: str) -> str:
+    """An architecture's name as people write it."""
+    return ARCHITECTURE_TITLES.get(name, words(name))
+
+
+def words(name: str) -> str:
+    """A machine name as words: ``left_ventricle`` becomes ``left ventricle``."""
+    return name.replace("_", " ")
+
+
+def looks(variants: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Look]:
+    """One look for each ``(architecture, variant)`` of a whole report.
+
+    The colour belongs to the architecture, whatever else is in the report; variants of one
+    architecture (other widths, say) get lighter tints of it. Architectures unknown here take the
+    remaining colours in alphabetical order.
+    """
+    ordered = sorted(set(variants))
+    unknown = sorted({name for name, _ in ordered} - set(_ARCHITECTURE_LOOKS))
+    by_name = dict(_ARCHITECTURE_LOOKS)
+    for index, name in enumerate(unknown):
+        by_name[name] = _OTHER_LOOKS[index % len(_OTHER_LOOKS)]
+    result = {}
+    for name in sorted({name for name, _ in ordered}):
+        siblings = [pair for pair in ordered if pair[0] == name]
+        colour, marker = by_name[name]
+        for index, pair in enumerate(siblings):
+            result[pair] = Look(lighter(colour, 0.55 * index / len(siblings)), marker)
+    return result
+
+
+def class_colours(names: Iterable[str]) -> dict[str, str]:
+    """The contour colour (hex) of each class."""
+    known = list(names)
+    others = sorted(set(known) - set(CLASS_COLOURS))
+    return {
+        name: CLASS_COLOURS.get(name)
+        or _OTHER_CLASS_COLOURS[others.index(name) % len(_OTHER_CLASS_COLOURS)]
+        for name in known
+    }
+
+
+def rgb(colour: str) -> tuple[float, float, float]:
+    """A hex colour as three numbers in 0..1."""
+    value = colour.lstrip("#")
+    red, green, blue = (int(value[i : i + 2], 16) / 255 for i in (0, 2, 4))
+    return red, green, blue
+
+
+def lighter(colour: str, amount: float) -> str:
+    """A hex colour moved towards white by ``amount`` (0 leaves it, 1 is white)."""
+    hue, lightness, saturation = colorsys.rgb_to_hls(*rgb(colour))
+    parts = colorsys.hls_to_rgb(hue, lightness + (1 - lightness) * amount, saturation)
+    return "#" + "".join(f"{round(255 * part):02x}" for part in parts)
+
+
+def new_figure(width_in: float, height_in: float) -> Figure:
+    """An empty figure that no global list of figures holds on to."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width_in, height_in))
+
+
+def headline(figure: Figure, text: str, *, phantom: bool, left: float = 0.01) -> None:
+    """Write the title at the top left and, on phantoms, the warning beside it."""
+    width_in, height_in = figure.get_size_inches()
+    top = 1 - 0.06 / height_in
+    figure.text(left, top, text, ha="left", va="top", fontsize=8.5, fontweight="bold")
+    if phantom:
+        figure.text(
+            1 - 0.06 / width_in,
+            top,
+            "PHANTOM: synthetic hearts, not patients",
+            ha="right",
+            va="top",
+            fontsize=6.5,
+            color="white",
+            bbox={"boxstyle": "round,pad=0.25", "facecolor": PHANTOM_COLOUR, "edgecolor": "none"},
+        )
+
+
+def save(figure: Figure, folder: Path, stem: str) -> list[Path]:
+    """Write the figure as PNG (300 dpi), SVG and PDF; equal figures give equal bytes.
+
+    Returns:
+        The three paths.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    # Dates and versions of the writer would make the same figure differ from day to day.
+    metadata: dict[str, dict[str, None]] = {
+        "png": {"Software": None},
+        "svg": {"Date": None, "Creator": None},
+        "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
+    }
+    paths = []
+    for kind in FORMATS:
+        path = folder / f"{stem}.{kind}"
+        figure.savefig(path, format=kind, metadata=metadata[kind])
+        paths.append(path)
+    return paths
+
+
+def bottom_legend(figure: Figure, handles: list[Any], *, per_row: int = 5) -> None:
+    """One legend for the whole figure, along its lower edge."""
+    if handles:
+        figure.legend(
+            handles=handles,
+            loc="lower center",
+            bbox_to_anchor=(0.5, 0.0),
+            ncols=min(per_row, len(handles)),
+            handlelength=1.6,
+            columnspacing=1.4,
+            borderaxespad=0.15,
+        )

@@ -1,0 +1,118 @@
+"""The whole job: from a plan to records, MLflow and the report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from benchmark.errors import BenchmarkError
+from benchmark.execution.progress import ProgressDisplay
+from benchmark.execution.scheduler import run_all
+from benchmark.execution.worker import Order
+from benchmark.experiment.plan import Plan
+from benchmark.experiment.show import show_header
+from benchmark.experiment.sources import ensure_phantoms
+from benchmark.records import cases_frame, epochs_frame, read_records
+
+
+def run_plan(plan: Plan, results: Path, console: Console) -> int:
+    """Execute what is pending, write the report, and return the exit code.
+
+    Args:
+        plan: What is to be done.
+        results: Results folder; made if absent.
+        console: Where progress and the leaderboard are shown.
+
+    Returns:
+        0 if every run of the plan is ok, 1 if some failed, 130 if the user interrupted.
+    """
+    begin = time.monotonic()
+    show_header(plan, console)
+    interrupted = False
+    if plan.pending:
+        interrupted = _execute(plan, results, console)
+    else:
+        console.print("Nothing to run: every run of the plan has its record.")
+        files, records = _write_report(plan, results)
+        _show(records, files, results, console)
+    console.print(f"{time.monotonic() - begin:.0f} s in all.")
+    if interrupted:
+        return 130
+    return _exit_code(plan, read_records(results, [run.spec.key for run in plan.runs]))
+
+
+def report_plan(plan: Plan, results: Path, console: Console) -> int:
+    """Write tables and figures from the records of a plan; return the exit code.
+
+    Raises:
+        BenchmarkError: There is no record yet.
+    """
+    files, records = _write_report(plan, results)
+    if not records:
+        raise BenchmarkError(
+            f"{results}: expected records of {plan.path} with profile {plan.profile}, found none. "
+            "Run `python -m benchmark run` with the same options first."
+        )
+    _show(records, files, results, console)
+    return _exit_code(plan, records)
+
+
+def _execute(plan: Plan, results: Path, console: Console) -> bool:
+    from benchmark.tracking import Tracker
+
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BenchmarkError(
+            f"--results {results}: expected a folder that can be written: {error.strerror}."
+        ) from None
+    tracker = Tracker(plan, results, lambda text: console.print(f"warning: {text}", style="yellow"))
+    with console.status("writing phantoms"):
+        ensure_phantoms(plan.experiment, plan.sources, results)
+    orders = [
+        Order(run.spec, plan.profile, plan.sources[run.spec.dataset].root, results)
+        for run in plan.pending
+    ]
+    with ProgressDisplay(console) as display:
+        executed, interrupted = run_all(orders, [display, tracker])
+    files, records = _write_report(plan, results)
+    tracker.finish(files, interrupted=interrupted)
+    _show(records, files, results, console)
+    failed = [record for record in executed if record["status"] != "ok"]
+    for record in failed:
+        console.print(
+            f"[red]{record['status']}[/] {record['name']}: {record['error']} "
+            f"(log: {record['path'] / 'log.txt'})",
+            soft_wrap=True,
+        )
+    if interrupted:
+        console.print("Interrupted: finished runs are kept, the same command goes on from here.")
+    return interrupted
+
+
+def _write_report(plan: Plan, results: Path) -> tuple[list[Path], list[dict[str, Any]]]:
+    from benchmark.report import write_report
+
+    records = read_records(results, [run.spec.key for run in plan.runs])
+    if not records:
+        return [], []
+    return write_report(results, records, cases_frame(records), epochs_frame(records)), records
+
+
+def _show(
+    records: Sequence[dict[str, Any]], files: Sequence[Path], results: Path, console: Console
+) -> None:
+    from benchmark.report.terminal import leaderboard_table
+
+    if records:
+        console.print(leaderboard_table(list(records), cases_frame(records)))
+        console.print(f"Report: {results / 'report'} ({len(files)} files)")
+
+
+def _exit_code(plan: Plan, records: Sequence[dict[str, Any]]) -> int:
+    finished = sum(record["status"] == "ok" for record in records)
+    return 0 if finished == len(plan.runs) else 1

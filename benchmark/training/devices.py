@@ -1,0 +1,131 @@
+"""The device at hand: what it is, and which precision and compilation suit it.
+
+The only file that may speak to a backend directly.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Device:
+    """What a run computes on.
+
+    Attributes:
+        kind: ``gpu`` or ``cpu``.
+        name: Name of the GPU or of the processor.
+        precision: Keras dtype policy in force.
+        jit_compile: Whether XLA (or the backend's compiler) is on.
+        threads: Processor threads.
+    """
+
+    kind: str
+    name: str
+    precision: str
+    jit_compile: bool
+    threads: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain types for the record."""
+        return asdict(self)
+
+
+def configure(*, precision: str, compilation: str, seed: int) -> Device:
+    """Set dtype policy and seeds of this process for one run.
+
+    ``auto`` means: on a GPU bfloat16 with XLA; on a CPU bfloat16 where the processor has
+    instructions for it (1.5 to 2.6 times faster than float32 there), without XLA, which is 1.4 to 4
+    times slower than TensorFlow's graph mode on CPUs.
+
+    Args:
+        precision: ``auto`` or the name of a Keras dtype policy.
+        compilation: ``auto``, ``xla`` or ``none``.
+        seed: Seed of Python, NumPy and the backend.
+    """
+    import keras
+
+    gpu = _gpu_name()
+    processor, flags = _processor()
+    if precision == "auto":
+        fast = gpu is not None or "avx512_bf16" in flags or "amx_bf16" in flags
+        precision = "mixed_bfloat16" if fast else "float32"
+    keras.config.set_dtype_policy(precision)
+    keras.utils.set_random_seed(seed)
+    compiled = compilation == "xla" or (
+        compilation == "auto" and (gpu is not None or keras.backend.backend() == "jax")
+    )
+    return Device(
+        kind="cpu" if gpu is None else "gpu",
+        name=gpu or processor,
+        precision=precision,
+        jit_compile=compiled,
+        threads=os.cpu_count() or 1,
+    )
+
+
+def peak_device_mib() -> float | None:
+    """Return the peak of device memory that the backend's allocator counted, or None on a CPU."""
+    import keras
+
+    if _gpu_name() is None:
+        return None
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return float(tf.config.experimental.get_memory_info("GPU:0")["peak"]) / 2**20
+    if keras.backend.backend() == "jax":
+        import jax
+
+        stats = jax.devices()[0].memory_stats() or {}
+        return float(stats["peak_bytes_in_use"]) / 2**20 if "peak_bytes_in_use" in stats else None
+    import torch
+
+    return float(torch.cuda.max_memory_allocated()) / 2**20
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an exception of any backend means that memory ran out."""
+    if isinstance(error, MemoryError):
+        return True
+    text = f"{type(error).__name__} {error}".lower()
+    signs = ("resourceexhausted", "resource_exhausted", "out of memory", "oom when", "outofmemory")
+    return any(sign in text for sign in signs)
+
+
+def _gpu_name() -> str | None:
+    import keras
+
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        devices = tf.config.list_physical_devices("GPU")
+        if not devices:
+            return None
+        details = tf.config.experimental.get_device_details(devices[0])
+        return str(details.get("device_name", devices[0].name))
+    if backend == "jax":
+        import jax
+
+        found = [device for device in jax.devices() if device.platform in ("gpu", "cuda", "rocm")]
+        return str(found[0].device_kind) if found else None
+    import torch
+
+    return str(torch.cuda.get_device_name(0)) if torch.cuda.is_available() else None
+
+
+def _processor() -> tuple[str, frozenset[str]]:
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        import platform
+
+        return platform.processor() or platform.machine(), frozenset()
+    fields = dict(
+        (part.strip() for part in line.split(":", 1)) for line in text.splitlines() if ":" in line
+    )
+    return fields.get("model name", "unknown"), frozenset(fields.get("flags", "").split())

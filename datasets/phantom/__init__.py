@@ -1,0 +1,74 @@
+"""Synthetic hearts with exactly known volumes, written in each dataset's own layout.
+
+A phantom stands in for scans that may not be handed on: the loaders, the preprocessing and the
+networks cannot tell where the files came from, and the scores can be checked against a truth that
+no observer drew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from datasets.case import DatasetError
+from datasets.phantom.layout import MARKER, publish
+
+__all__ = ["MARKER", "VERSION", "folder_name", "write_phantom"]
+
+VERSION = 1
+"""Raised whenever the files that a seed gives change."""
+
+_FOLDERS = {"decathlon": "Task02_Heart", "acdc": "ACDC", "camus": "CAMUS_public"}
+
+
+def folder_name(dataset: str) -> str:
+    """Name of the release folder that `write_phantom` makes below its root.
+
+    Raises:
+        DatasetError: no phantom of that name exists.
+    """
+    try:
+        return _FOLDERS[dataset]
+    except KeyError:
+        known = ", ".join(sorted(_FOLDERS))
+        raise DatasetError(f"no phantom for dataset {dataset!r}: choose one of {known}") from None
+
+
+def _builder(dataset: str) -> Callable[[Path, int, int], Mapping[str, object]]:
+    # Imported on use: scipy is slow to load and most callers only ask whether a phantom is there.
+    if dataset == "acdc":
+        from datasets.phantom import short_axis as module
+    elif dataset == "camus":
+        from datasets.phantom import echo as module  # type: ignore[no-redef]
+    else:
+        from datasets.phantom import left_atrium as module  # type: ignore[no-redef]
+    return module.build
+
+
+def write_phantom(dataset: str, root: Path, *, patients: int, seed: int) -> None:
+    """Write synthetic patients of a dataset below a data root.
+
+    The release appears whole or not at all. `PHANTOM.json` inside it names the parameters and holds
+    the true volumes (mL), ejection fractions (%) and masses (g) of every patient. A complete
+    phantom with the same parameters is left untouched, one with other parameters is replaced.
+
+    Args:
+        dataset: "decathlon", "acdc" or "camus".
+        root: data root; the release is written to `root/Task02_Heart`, `root/ACDC` or
+            `root/CAMUS_public`.
+        patients: number of labelled patients, at least 1.
+        seed: at least 0. Patient k of a seed is the same whatever the number of patients.
+
+    Raises:
+        DatasetError: unknown dataset, impossible numbers, or the release folder exists and is not
+            a phantom.
+    """
+    target = Path(root) / folder_name(dataset)
+    if patients < 1 or seed < 0:
+        raise DatasetError(
+            f"a phantom needs at least 1 patient and a seed of at least 0, got patients={patients} "
+            f"and seed={seed}"
+        )
+    parameters = {"dataset": dataset, "patients": patients, "seed": seed, "version": VERSION}
+    build = _builder(dataset)
+    publish(target, parameters, lambda folder: build(folder, patients, seed))

@@ -1,0 +1,193 @@
+"""Records, cases and epochs as finished runs leave them, made up but shaped like the real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+CLASSES = {
+    "acdc": {"right_ventricle": 1, "myocardium": 2, "left_ventricle": 3},
+    "camus": {"left_ventricle": 1, "myocardium": 2, "left_atrium": 3},
+    "decathlon": {"left_atrium": 1},
+}
+PARAMETERS = {"unet": 1_940_000, "attention_unet": 2_020_000, "vnet": 4_400_000}
+QUALITY = {"unet": 0.05, "attention_unet": 0.06, "vnet": 0.09, "deeplabv3": 0.12}
+CASE_COLUMNS = [
+    *("run", "architecture", "dataset", "source", "fold", "seed", "case", "patient", "phase"),
+    *("group", "view", "quality", "class", "outcome", "dice", "iou", "hd95_mm", "inference_s"),
+]
+
+
+def make_record(
+    root: Path,
+    architecture: str = "unet",
+    dataset: str = "acdc",
+    source: str = "phantom",
+    *,
+    fold: int = 0,
+    seed: int = 0,
+    status: str = "ok",
+    protocol_hash: str = "0123456789abcdef",
+    unannotated: tuple[str, ...] = (),
+    **options: Any,
+) -> dict[str, Any]:
+    rng = np.random.default_rng(len(architecture) + 7 * seed)
+    key = f"{architecture}-{dataset}-{source}-f{fold}-s{seed}-{protocol_hash[:4]}" + "".join(
+        f"-{name}{value}" for name, value in sorted(options.items())
+    )
+    ok = status == "ok"
+    timing = {
+        "train_s": float(60 * rng.uniform(2, 5)),
+        "inference_ms_p50": float(rng.uniform(20, 90) * (3 if architecture == "vnet" else 1)),
+        "peak_rss_mib": float(rng.uniform(900, 2400)),
+    }
+    return {
+        "key": key,
+        "status": status,
+        "error": None if ok else "expected 4 GiB, 3 GiB are left\nTraceback",
+        "spec": {
+            "architecture": architecture,
+            "options": options,
+            "dims": 2,
+            "dataset": dataset,
+            "source": source,
+            "fold": fold,
+            "seed": seed,
+            "protocol": {},
+        },
+        "protocol_hash": protocol_hash,
+        "profile": "quick",
+        "classes": CLASSES[dataset],
+        "unannotated_classes": list(unannotated),
+        "params": PARAMETERS.get(architecture, 6_600_000) if ok else None,
+        "timing": timing if ok else {"total_s": 12.0},
+        "environment": {},
+        "path": root / "runs" / key,
+    }
+
+
+def make_cases(record: dict[str, Any], patients: int = 10) -> pd.DataFrame:
+    spec = record["spec"]
+    rng = np.random.default_rng([spec["seed"], *map(ord, spec["architecture"][:3])])
+    rows = []
+    for index in range(patients):
+        hard = float(np.random.default_rng([index, 5]).gamma(1.5, 0.03))
+        for phase in ("ED", "ES"):
+            for name in record["classes"]:
+                dice = 1 - QUALITY.get(spec["architecture"], 0.1) - hard * rng.uniform(0.6, 1.4)
+                outcome = "scored"
+                if (index, phase, name) == (3, "ES", "right_ventricle"):
+                    outcome, dice = "both_empty", np.nan
+                elif (index, phase, name) == (4, "ES", "myocardium"):
+                    outcome, dice = "missed", 0.0
+                rows.append(
+                    {
+                        "run": record["key"],
+                        **{axis: spec[axis] for axis in ("architecture", "dataset", "source")},
+                        **{axis: spec[axis] for axis in ("fold", "seed")},
+                        "case": f"patient{index:03d}_{phase}",
+                        "patient": f"patient{index:03d}",
+                        "phase": phase,
+                        "class": name,
+                        "outcome": outcome,
+                        "dice": dice,
+                        "iou": dice / (2 - dice),
+                        "hd95_mm": 30 * (1 - dice),
+                        "inference_s": 0.05,
+                    }
+                )
+    return pd.DataFrame(rows, columns=CASE_COLUMNS)
+
+
+def make_epochs(record: dict[str, Any], epochs: int = 30) -> pd.DataFrame:
+    spec = record["spec"]
+    rng = np.random.default_rng([spec["seed"], *map(ord, spec["architecture"][:3])])
+    step = np.arange(1, epochs + 1)
+    ceiling = 1 - QUALITY.get(spec["architecture"], 0.1)
+    return pd.DataFrame(
+        {
+            "run": record["key"],
+            **{axis: spec[axis] for axis in ("architecture", "dataset", "source")},
+            **{axis: spec[axis] for axis in ("fold", "seed")},
+            "epoch": step,
+            "loss": 1.4 * np.exp(-step / 8) + 0.15 + rng.normal(0, 0.015, epochs),
+            "validation_dice": ceiling * (1 - np.exp(-step / 5)) + rng.normal(0, 0.01, epochs),
+            "learning_rate": 1e-3,
+            "epoch_s": 6.0,
+            "elapsed_s": 6.0 * step * (2 if spec["architecture"] == "vnet" else 1),
+        }
+    )
+
+
+def _heart(labels: dict[str, int], shape: tuple[int, int], shift: tuple[float, float]) -> Any:
+    rows, columns = np.indices(shape)
+    y, x = (rows / shape[0] - 0.5 - shift[0]), (columns / shape[1] - 0.55 - shift[1])
+    radius = np.hypot(y * 1.1, x)
+    mask = np.zeros(shape, np.uint8)
+    if "left_atrium" in labels:
+        mask[np.hypot(y - 0.25, x * 0.8) < 0.09] = labels["left_atrium"]
+    if "right_ventricle" in labels:
+        mask[np.hypot(y * 0.9, x + 0.2) < 0.14] = labels["right_ventricle"]
+    if "myocardium" in labels:
+        mask[radius < 0.17] = labels["myocardium"]
+    if "left_ventricle" in labels:
+        mask[radius < 0.11] = labels["left_ventricle"]
+    return mask
+
+
+def write_slices(record: dict[str, Any], cases: pd.DataFrame, side: int = 160) -> None:
+    folder = record["path"] / "slices"
+    folder.mkdir(parents=True, exist_ok=True)
+    shape = (side, round(side * 1.2))
+    rng = np.random.default_rng(3)
+    noise = rng.normal(0, 10, shape)
+    for case, part in cases.groupby("case"):
+        error = 1 - part["dice"].mean()
+        truth = _heart(record["classes"], shape, (0, 0))
+        prediction = _heart(record["classes"], shape, (0.4 * error, -0.25 * error))
+        image = np.clip(60 + noise + 40 * (truth > 0) + 60 * (truth == 3), 0, 255)
+        np.savez_compressed(
+            folder / f"{case}.npz",
+            image=image.astype(np.uint8),
+            truth=truth,
+            prediction=prediction,
+            spacing_mm=np.array([1.4, 1.4]),
+            dice=1 - error,
+        )
+
+
+@pytest.fixture
+def record() -> Callable[..., dict[str, Any]]:
+    return make_record
+
+
+@pytest.fixture
+def cases() -> Callable[..., pd.DataFrame]:
+    return make_cases
+
+
+@pytest.fixture
+def finished() -> Callable[..., tuple[list[dict[str, Any]], pd.DataFrame, pd.DataFrame]]:
+    """Cases, epochs and slices of records; those that failed have none."""
+
+    def build(
+        records: list[dict[str, Any]], *, patients: int = 10, slices: bool = True, side: int = 160
+    ) -> tuple[list[dict[str, Any]], pd.DataFrame, pd.DataFrame]:
+        done = [item for item in records if item["status"] == "ok"]
+        tables = [make_cases(item, patients) for item in done]
+        if slices:
+            for item, table in zip(done, tables, strict=True):
+                write_slices(item, table, side)
+        curves = [make_epochs(item) for item in done]
+        return (
+            records,
+            pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(),
+            pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(),
+        )
+
+    return build
