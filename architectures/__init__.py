@@ -30,6 +30,7 @@ __all__ = [
     "check_options",
     "describe",
     "divisor",
+    "nominal_shape",
 ]
 
 
@@ -98,7 +99,8 @@ def check_options(name: str, options: Mapping[str, object]) -> dict[str, object]
 def divisor(name: str, dims: int, options: Mapping[str, object]) -> tuple[int, ...]:
     """Returns what the spatial sizes of an input must be multiples of, one number per axis.
 
-    Does not import Keras.
+    Does not import Keras. A U-Net with `padding="valid"` has a rule of its own on top, which
+    `check` applies.
 
     Raises:
         ArchitectureError: Unknown architecture, impossible dimensions or options.
@@ -130,6 +132,24 @@ def check(
     verify = getattr(_module(name), "verify", None)
     if verify is not None:
         verify(shape, **checked)
+
+
+def nominal_shape(
+    name: str, dims: int, channels: int, options: Mapping[str, object]
+) -> tuple[int, ...]:
+    """Returns the input shape at which costs are stated, `(*spatial, channels)`.
+
+    256² and 96³, as in the references, or the next larger sizes that the options allow; 572² for
+    the U-Net without padding. Does not import Keras.
+
+    Raises:
+        ArchitectureError: Unknown architecture, impossible dimensions or options.
+    """
+    units = divisor(name, dims, options)
+    special = getattr(_module(name), "nominal_size", None)
+    sizes = special(dims, **check_options(name, options)) if special else None
+    usual = {2: 256, 3: 96}[dims]
+    return (*(sizes or [-(-usual // unit) * unit for unit in units]), channels)
 
 
 def build(

@@ -26,11 +26,11 @@ def build(
     filters: int | None = None,
     depth: int | None = None,
     strides: Strides | None = None,
-    gates: int = 2,
-    deep_supervision: bool = True,
+    gates: int | None = None,
+    deep_supervision: bool | None = None,
     auxiliary: bool = False,
 ) -> keras.Model:
-    """Builds an Attention U-Net (Oktay et al. 2018) for 2 or 3 spatial dimensions.
+    """Builds an Attention U-Net (Oktay et al. 2018, https://arxiv.org/abs/1804.03999).
 
     The default is what people mean in these dimensions: in 2D the additive form with 34,877,616
     trainable parameters (1 channel, 4 classes); in 3D the network of the paper with 6,472,784
@@ -41,15 +41,15 @@ def build(
         classes: Number of classes with the background.
         variant: `"additive"`: a gate on every skip, steered by the decoder's enlarged features at
             the skip's own resolution. `"grid"`: the paper's grid attention, steered by the coarser
-            level, no gate on the finest skip, and fused deep supervision. `"monai"`: the additive
-            gate in MONAI's network, with strided instead of pooled levels. By default `"additive"`
-            in 2D and `"grid"` in 3D.
+            level, no gate on the finest skip. `"monai"`: the additive gate in MONAI's network,
+            with strides instead of poolings. By default `"additive"` in 2D and `"grid"` in 3D.
         filters: Channels of the finest level, doubled at each coarser one; 64, or 16 for `"grid"`
             (the paper's 64 with a feature scale of 4).
         depth: Number of poolings; 4.
         strides: Stride of every pooling, finest first; 2 everywhere by default.
-        gates: Gates per skip of `"grid"`, 1 or 2 (the authors' "single" and "multi" attention).
-        deep_supervision: Whether `"grid"` fuses the logits of all decoder levels into its output.
+        gates: Gates per skip of `"grid"`: 2 (the default) or 1, the authors' "multi" and "single".
+        deep_supervision: Whether `"grid"` fuses the logits of all decoder levels into its output,
+            as the paper does (the default).
         auxiliary: Whether to return a list: the logits, then those of every coarser decoder
             level but the coarsest, enlarged to the same size.
 
@@ -60,13 +60,20 @@ def build(
         ArchitectureError: An option, `classes` or `input_shape` is not possible.
     """
     shape = checks.check_input(input_shape, classes)
+    form = verify(
+        shape,
+        variant=variant,
+        filters=filters,
+        depth=depth,
+        strides=strides,
+        gates=gates,
+        deep_supervision=deep_supervision,
+    )
     dims = len(shape) - 1
     levels = pooling(dims, depth=depth, strides=strides)
-    checks.check_size(shape, checks.total_stride(levels, dims))
-    form = _variant(dims, variant)
-    width = checks.check_positive("filters", FILTERS[form] if filters is None else filters)
-    if gates not in (1, 2):
-        raise ArchitectureError(f"Option 'gates' must be 1 or 2. Received: gates={gates!r}.")
+    width = FILTERS[form] if filters is None else filters
+    widths = [width * 2**level for level in range(len(levels) + 1)]
+    fused = form == "grid" and deep_supervision is not False
 
     # Here, not above: the catalogue reads this file where Keras must not be loaded.
     import keras
@@ -74,32 +81,41 @@ def build(
     from architectures.blocks import Blocks
 
     net = Blocks(dims, bias=True)
-    widths = [width * 2**level for level in range(len(levels) + 1)]
     inputs = keras.Input(shape, name="image")
-    decoder = {"additive": _additive, "grid": _grid, "monai": _monai}[form]
-    encoder = _strided_encoder if form == "monai" else _pooled_encoder
-    skips, x = encoder(net, inputs, widths, levels)
-    features = decoder(net, skips, x, levels, gates)
+    if form == "grid":
+        features = _grid(net, *_pooled_encoder(net, inputs, widths, levels), levels, gates or 2)
+    elif form == "additive":
+        features = _additive(net, *_pooled_encoder(net, inputs, widths, levels), levels)
+    else:
+        features = _monai(net, *_strided_encoder(net, inputs, widths, levels), levels)
 
-    outputs = []
-    heads = [
-        net.enlarge(
-            net.conv(feature, classes, 1, name=f"head{level + 1}"),
+    coarser = range(1, len(levels) - 1) if auxiliary else range(0)
+    extra = [
+        net.head(
+            features[level],
+            classes,
             checks.total_stride(levels[:level], dims),
-            name=f"head{level + 1}_enlarge",
+            name=f"auxiliary{level}",
         )
-        for level, feature in enumerate(features)
-        if level == 0 or (form == "grid" and deep_supervision) or (auxiliary and level < DEPTH - 1)
+        for level in coarser
     ]
-    final = heads[0]
-    if form == "grid" and deep_supervision:
-        fused = net.concat(heads, name="heads_concat")
-        final = net.conv(fused, classes, 1, name="heads_fused")
-    outputs = [net.logits(final)]
-    if auxiliary:
-        coarser = heads[1 : len(levels) - 1]
-        outputs += [net.logits(h, name=f"auxiliary{i}") for i, h in enumerate(coarser, start=1)]
-    return keras.Model(inputs, outputs if auxiliary else outputs[0], name="attention_unet")
+    if fused:
+        logits = _fused_head(net, features, classes, levels)
+    else:
+        logits = net.head(features[0], classes, (1,) * dims, name="logits")
+    return keras.Model(inputs, [logits, *extra] if auxiliary else logits, name="attention_unet")
+
+
+def default_variant(dims: int) -> Variant:
+    """Returns the variant where none is asked for (see `build`)."""
+    return "additive" if dims == 2 else "grid"
+
+
+def defaults(dims: int, *, variant: Variant | None = None, **_others: object) -> dict[str, object]:
+    """Returns what the options stand for that are None."""
+    form = variant or default_variant(dims)
+    filled: dict[str, object] = {"variant": form, "filters": FILTERS[form], "depth": DEPTH}
+    return filled | ({"gates": 2, "deep_supervision": True} if form == "grid" else {})
 
 
 def pooling(
@@ -115,12 +131,46 @@ def pooling(
     return checks.pooling_strides(dims, levels, strides)
 
 
-def _variant(dims: int, variant: Variant | None) -> Variant:
-    return variant or ("additive" if dims == 2 else "grid")
+def verify(
+    shape: tuple[int | None, ...],
+    *,
+    variant: Variant | None = None,
+    filters: int | None = None,
+    depth: int | None = None,
+    strides: Strides | None = None,
+    gates: int | None = None,
+    deep_supervision: bool | None = None,
+    **_others: object,
+) -> Variant:
+    """Checks the values together; returns the variant that is meant.
+
+    Raises:
+        ArchitectureError: An option or a size is not possible.
+    """
+    dims = len(shape) - 1
+    form = variant or default_variant(dims)
+    if filters is not None:
+        checks.check_positive("filters", filters)
+    if gates not in (None, 1, 2):
+        raise ArchitectureError(f"Option 'gates' must be 1, 2 or null. Received: gates={gates!r}.")
+    for name, value in (("gates", gates), ("deep_supervision", deep_supervision)):
+        if value is not None and form != "grid":
+            raise ArchitectureError(
+                f"Option {name!r} must be null for variant={form!r}: only variant='grid' has it. "
+                f"Received: {name}={value!r}."
+            )
+    levels = pooling(dims, depth=depth, strides=strides)
+    checks.check_size(shape, checks.total_stride(levels, dims))
+    if form == "monai" and any(s > 2 for level in levels for s in level):
+        raise ArchitectureError(
+            "Option 'strides' must hold 1 and 2 only for variant='monai', whose transposed "
+            f"convolutions have a kernel of 3. Received: strides={levels}."
+        )
+    return form
 
 
-def _pair(net: Blocks, x: Any, width: int, name: str, stride: Any = 1) -> Any:
-    x = net.unit(x, width, stride=stride, name=f"{name}_1")
+def _pair(net: Blocks, x: Any, width: int, name: str) -> Any:
+    x = net.unit(x, width, name=f"{name}_1")
     return net.unit(x, width, name=f"{name}_2")
 
 
@@ -128,15 +178,26 @@ def _pooled_encoder(
     net: Blocks, x: Any, widths: list[int], levels: Strides
 ) -> tuple[list[Any], Any]:
     skips = []
-    for level, (width, stride) in enumerate(zip(widths, levels, strict=False), start=1):
-        x = _pair(net, x, width, f"encoder{level}")
-        skips.append(x)
-        x = net.pool(x, stride, name=f"encoder{level}_pool")
+    for level, stride in enumerate(levels):
+        name = f"encoder{level + 1}"
+        skips.append(_pair(net, x, widths[level], name))
+        x = net.pool(skips[-1], stride, name=f"{name}_pool")
     return skips, _pair(net, x, widths[-1], "bottleneck")
 
 
-def _additive(net: Blocks, skips: list[Any], x: Any, levels: Strides, gates: int) -> list[Any]:
-    """Gates of the same resolution: both inputs projected, normalised, added."""
+def _strided_encoder(
+    net: Blocks, x: Any, widths: list[int], levels: Strides
+) -> tuple[list[Any], Any]:
+    features = [_pair(net, x, widths[0], "encoder1")]
+    for level, stride in enumerate(levels, start=1):
+        name = f"encoder{level + 1}" if level < len(levels) else "bottleneck"
+        x = net.strided_unit(features[-1], widths[level], 3, stride, name=f"{name}_1")
+        features.append(net.unit(x, widths[level], name=f"{name}_2"))
+    return features[:-1], features[-1]
+
+
+def _additive(net: Blocks, skips: list[Any], x: Any, levels: Strides) -> list[Any]:
+    """Returns the decoder's features, finest first; gates at the resolution of their skip."""
     features: list[Any] = []
     for level in reversed(range(len(levels))):
         name, skip = f"decoder{level + 1}", skips[level]
@@ -148,7 +209,22 @@ def _additive(net: Blocks, skips: list[Any], x: Any, levels: Strides, gates: int
     return features
 
 
+def _monai(net: Blocks, skips: list[Any], x: Any, levels: Strides) -> list[Any]:
+    """Returns the decoder's features, finest first; as `_additive`, in MONAI's blocks."""
+    features: list[Any] = []
+    for level in reversed(range(len(levels))):
+        name, skip = f"decoder{level + 1}", skips[level]
+        x = net.up_unit(x, skip.shape[-1], levels[level], name=f"{name}_up")
+        gated = _additive_gate(net, skip, x, f"gate{level + 1}")
+        x = net.concat([gated, x], name=f"{name}_concat")
+        x = net.conv(x, skip.shape[-1], name=f"{name}_merge_conv")
+        x = net.instance_prelu(x, name=f"{name}_merge")
+        features.insert(0, x)
+    return features
+
+
 def _additive_gate(net: Blocks, skip: Any, gating: Any, name: str) -> Any:
+    """Returns `skip · sigmoid(bn(psi(relu(bn(W_g(gating)) + bn(W_x(skip))))))`."""
     import keras
 
     inner = max(skip.shape[-1] // 2, 1)
@@ -156,26 +232,29 @@ def _additive_gate(net: Blocks, skip: Any, gating: Any, name: str) -> Any:
     for source, part in ((gating, "gating"), (skip, "skip")):
         projected = net.conv(source, inner, 1, name=f"{name}_{part}_conv")
         parts.append(net.norm(projected, name=f"{name}_{part}_bn"))
-    x = net.act(keras.layers.Add(name=f"{name}_add")(parts), name=f"{name}_act")
+    x = net.act(net.add(parts, name=f"{name}_add"), name=f"{name}_act")
     x = net.norm(net.conv(x, 1, 1, name=f"{name}_psi_conv"), name=f"{name}_psi_bn")
     alpha = keras.layers.Activation("sigmoid", name=f"{name}_alpha")(x)
     return keras.layers.Multiply(name=f"{name}_gated")([skip, alpha])
 
 
 def _grid(net: Blocks, skips: list[Any], x: Any, levels: Strides, gates: int) -> list[Any]:
-    """Gates steered from the coarser grid; none on the finest skip, which has no context yet."""
+    """Returns the decoder's features, finest first; gates steered from the coarser grid.
+
+    The finest skip has no gate: its features have too little context to be judged (section 2.2).
+    """
     features: list[Any] = []
     gating = net.unit(x, x.shape[-1], 1, name="gating")
     for level in reversed(range(len(levels))):
         name, skip, stride = f"decoder{level + 1}", skips[level], levels[level]
-        width = skip.shape[-1]
+        width, gate = skip.shape[-1], f"gate{level + 1}"
         if level > 0:
             gated = [
-                _grid_gate(net, skip, gating, stride, f"gate{level + 1}_{index + 1}")
-                for index in range(gates)
+                _grid_gate(net, skip, gating, stride, f"{gate}_{index}")
+                for index in range(1, gates + 1)
             ]
-            joined = gated[0] if gates == 1 else net.concat(gated, name=f"gate{level + 1}_concat")
-            skip = net.unit(joined, width, 1, name=f"gate{level + 1}_combine")
+            joined = gated[0] if gates == 1 else net.concat(gated, name=f"{gate}_concat")
+            skip = net.unit(joined, width, 1, name=f"{gate}_combine")
         x = net.enlarge(x, stride, name=f"{name}_up")
         x = gating = _pair(net, net.concat([skip, x], name=f"{name}_concat"), width, name)
         features.insert(0, x)
@@ -183,15 +262,19 @@ def _grid(net: Blocks, skips: list[Any], x: Any, levels: Strides, gates: int) ->
 
 
 def _grid_gate(net: Blocks, skip: Any, gating: Any, stride: Sequence[int], name: str) -> Any:
-    """`W(x · up(sigmoid(psi(relu(theta(x) + phi(g))))))`: one scalar per cell of the coarse grid."""
+    """Returns `W(skip · up(sigmoid(psi(relu(theta(skip) + phi(gating))))))`.
+
+    `theta` brings the skip onto the coarser grid of the gating signal, so that the projections of
+    both need no resampling; the coefficients are then enlarged to the skip's grid.
+    """
     import keras
 
     width = skip.shape[-1]
     theta = net.conv(
-        skip, width, stride, stride=stride, bias=False, padding="valid", name=f"{name}_theta"
+        skip, width, tuple(stride), stride=tuple(stride), bias=False, name=f"{name}_theta"
     )
     phi = net.conv(gating, width, 1, name=f"{name}_phi")
-    x = net.act(keras.layers.Add(name=f"{name}_add")([theta, phi]), name=f"{name}_act")
+    x = net.act(net.add([theta, phi], name=f"{name}_add"), name=f"{name}_act")
     x = net.conv(x, 1, 1, name=f"{name}_psi")
     alpha = keras.layers.Activation("sigmoid", name=f"{name}_alpha")(x)
     alpha = net.enlarge(alpha, stride, name=f"{name}_alpha_enlarge")
@@ -199,26 +282,11 @@ def _grid_gate(net: Blocks, skip: Any, gating: Any, stride: Sequence[int], name:
     return net.norm(net.conv(x, width, 1, name=f"{name}_w_conv"), name=f"{name}_w_bn")
 
 
-def _strided_encoder(
-    net: Blocks, x: Any, widths: list[int], levels: Strides
-) -> tuple[list[Any], Any]:
-    skips = [_pair(net, x, widths[0], "encoder1")]
-    for level, (width, stride) in enumerate(zip(widths[1:], levels, strict=True), start=2):
-        name = f"encoder{level}" if level <= len(levels) else "bottleneck"
-        x = net.unit_strided(skips[-1], width, stride, name=f"{name}_1")
-        skips.append(net.unit(x, width, name=f"{name}_2"))
-    return skips[:-1], skips[-1]
-
-
-def _monai(net: Blocks, skips: list[Any], x: Any, levels: Strides, gates: int) -> list[Any]:
-    features: list[Any] = []
-    for level in reversed(range(len(levels))):
-        name, skip = f"decoder{level + 1}", skips[level]
-        x = net.up_unit(x, skip.shape[-1], levels[level], name=f"{name}_up")
-        gated = _additive_gate(net, skip, x, f"gate{level + 1}")
-        x = net.conv(
-            net.concat([gated, x], name=f"{name}_concat"), skip.shape[-1], name=f"{name}_merge"
-        )
-        x = net.instance_prelu(x, name=f"{name}_merge")
-        features.insert(0, x)
-    return features
+def _fused_head(net: Blocks, features: list[Any], classes: int, levels: Strides) -> Any:
+    """Returns one map of logits from those of all levels, enlarged and mixed by a 1×1 layer."""
+    maps = []
+    for level, feature in enumerate(features):
+        x = net.conv(feature, classes, 1, name=f"supervision{level + 1}")
+        factors = checks.total_stride(levels[:level], net.dims)
+        maps.append(net.enlarge(x, factors, name=f"supervision{level + 1}_enlarge"))
+    return net.head(net.concat(maps, name="supervision"), classes, (1,) * net.dims, name="logits")

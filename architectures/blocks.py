@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import keras
 
-from architectures.layers import LinearUpsampling
+from architectures.layers import WIDE, DilatedConv2D, LinearUpsampling
 
 # PyTorch's momentum of 0.1 and epsilon of 1e-5, which every reference uses, in Keras' terms. The
 # defaults of Keras (0.99 and 1e-3) need hundreds of steps until the moving statistics are usable.
@@ -34,9 +34,10 @@ class Blocks:
         normalization: `"batch"` or `"none"`.
         activation: `"relu"`, `"elu"` or `"prelu"` (one slope per channel, shared over space).
         bias: Whether convolutions that are followed by a normalisation have a bias too. Those
-            without one always do.
+            without a normalisation always do.
         padding: `"same"` or `"valid"`.
-        initializer: Initialiser of the convolutions; defaults to He's normal distribution.
+        fan: What the variance `2 / fan` of the initial weights counts (He et al. 2015,
+            https://arxiv.org/abs/1502.01852): the connections into a unit, out of it, or the mean.
     """
 
     dims: int
@@ -44,7 +45,7 @@ class Blocks:
     activation: Literal["relu", "elu", "prelu"] = "relu"
     bias: bool = False
     padding: Literal["same", "valid"] = "same"
-    initializer: str = "he_normal"
+    fan: Literal["fan_in", "fan_out", "fan_avg"] = "fan_in"
 
     @property
     def biased(self) -> bool:
@@ -52,7 +53,7 @@ class Blocks:
         return self.bias or self.normalization == "none"
 
     def _layer(self, name: str) -> Any:
-        return getattr(keras.layers, f"{name}{self.dims}D")
+        return getattr(keras.layers, name.format(dims=f"{self.dims}D"))
 
     def conv(
         self,
@@ -65,17 +66,20 @@ class Blocks:
         dilation: int = 1,
         bias: bool = True,
         padding: str | None = None,
-        initializer: Any = None,
     ) -> Tensor:
         """Applies one convolution."""
-        return self._layer("Conv")(
+        wide = self.dims == 2 and kernel == 3 and dilation >= WIDE
+        layer = DilatedConv2D if wide else self._layer("Conv{dims}")
+        return layer(
             filters,
             kernel,
             strides=stride,
             dilation_rate=dilation,
             use_bias=bias,
             padding=padding or self.padding,
-            kernel_initializer=initializer or self.initializer,
+            kernel_initializer=keras.initializers.VarianceScaling(
+                2.0, mode=self.fan, distribution="untruncated_normal"
+            ),
             name=name,
         )(x)
 
@@ -89,11 +93,7 @@ class Blocks:
         """Applies the activation."""
         if self.activation == "prelu":
             # Without shared axes Keras learns one slope per pixel and fixes the input size.
-            return keras.layers.PReLU(
-                alpha_initializer=keras.initializers.Constant(PRELU_START),
-                shared_axes=list(range(1, self.dims + 1)),
-                name=name,
-            )(x)
+            return self._prelu(x, range(1, self.dims + 1), name)
         return keras.layers.Activation(self.activation, name=name)(x)
 
     def unit(
@@ -106,9 +106,8 @@ class Blocks:
         stride: Size = 1,
         dilation: int = 1,
         padding: str | None = None,
-        initializer: Any = None,
     ) -> Tensor:
-        """Applies convolution, normalisation and activation, named `<name>_conv`, `_bn`, `_act`."""
+        """Applies convolution, normalisation and activation: `<name>_conv`, `_bn`, `_act`."""
         x = self.conv(
             x,
             filters,
@@ -117,81 +116,63 @@ class Blocks:
             dilation=dilation,
             bias=self.biased,
             padding=padding,
-            initializer=initializer,
             name=f"{name}_conv",
         )
         return self.act(self.norm(x, name=f"{name}_bn"), name=f"{name}_act")
 
-    def pool(
-        self, x: Tensor, window: Size, *, name: str, stride: Size | None = None
+    def strided_unit(
+        self, x: Tensor, filters: int, kernel: int, stride: Size, *, name: str
     ) -> Tensor:
-        """Takes the maximum over windows, which follow each other unless a stride is given."""
-        return self._layer("MaxPooling")(window, stride, name=name)(x)
+        """Applies a strided unit, padded by half the kernel on both sides as PyTorch does.
+
+        Keras' `"same"` pads the far side alone where it can, and so looks half a pixel elsewhere.
+        """
+        x = self.pad(x, kernel // 2, name=f"{name}_pad")
+        return self.unit(x, filters, kernel, stride=stride, padding="valid", name=name)
 
     def up_conv(
         self, x: Tensor, filters: int, stride: Sequence[int], *, name: str, bias: bool = True
     ) -> Tensor:
-        """Applies a transposed convolution whose kernel is its stride.
+        """Applies a transposed convolution whose kernel is its stride."""
+        return self._transposed(x, filters, tuple(stride), stride, bias, name)
 
-        Each output is reached by one tap, so the variance of He's rule counts the input channels
-        alone; Keras' `he_normal` would count the output channels times the kernel.
+    def up_unit(self, x: Tensor, filters: int, stride: Sequence[int], *, name: str) -> Tensor:
+        """Applies a 3×3 transposed convolution with a stride, normalisation and activation.
+
+        Aligned as PyTorch's `padding=1, output_padding=stride - 1`: of the full result, which is
+        `(size - 1) * stride + 3` long, `size * stride` stay, from the second on.
         """
-        layer = getattr(keras.layers, f"Conv{self.dims}DTranspose")
-        deviation = math.sqrt(2 / x.shape[-1])
-        return layer(
+        x = self._transposed(x, filters, (3,) * self.dims, stride, True, f"{name}_conv")
+        excess = tuple((1, 2 - s) for s in stride)
+        x = self._layer("Cropping{dims}")(excess, name=f"{name}_crop")(x)
+        return self.act(self.norm(x, name=f"{name}_bn"), name=f"{name}_act")
+
+    def _transposed(
+        self,
+        x: Tensor,
+        filters: int,
+        kernel: tuple[int, ...],
+        stride: Sequence[int],
+        bias: bool,
+        name: str,
+    ) -> Tensor:
+        # An output is reached by kernel / stride taps per axis, from the input's channels. The
+        # fans that Keras computes count the output's channels times the whole kernel.
+        taps = math.prod(k / s for k, s in zip(kernel, stride, strict=True))
+        deviation = math.sqrt(2 / (taps * x.shape[-1]))
+        return self._layer("Conv{dims}Transpose")(
             filters,
-            tuple(stride),
+            kernel,
             strides=tuple(stride),
+            padding="valid",
             use_bias=bias,
             kernel_initializer=keras.initializers.RandomNormal(stddev=deviation),
             name=name,
         )(x)
 
-    def unit_strided(self, x: Tensor, filters: int, stride: Sequence[int], *, name: str) -> Tensor:
-        """Applies a 3×3 unit with a stride, padded by one on both sides as PyTorch does.
-
-        Keras' `"same"` would pad the far side alone and so look half a pixel elsewhere.
-        """
-        x = self.pad(x, 1, name=f"{name}_pad")
-        return self.unit(x, filters, 3, stride=stride, padding="valid", name=name)
-
-    def pad(self, x: Tensor, amount: int, *, name: str) -> Tensor:
-        """Adds `amount` zeros on both sides of every axis."""
-        return self._layer("ZeroPadding")(amount, name=name)(x)
-
-    def up_unit(self, x: Tensor, filters: int, stride: Sequence[int], *, name: str) -> Tensor:
-        """Applies a 3×3 transposed convolution with a stride, normalisation and activation.
-
-        Aligned as PyTorch's `padding=1, output_padding=stride - 1`: the full result without its
-        first row.
-        """
-        layer = getattr(keras.layers, f"Conv{self.dims}DTranspose")
-        taps = math.prod(3 / s for s in stride)
-        x = layer(
-            filters,
-            3,
-            strides=tuple(stride),
-            padding="valid",
-            kernel_initializer=keras.initializers.RandomNormal(
-                stddev=math.sqrt(2 / (taps * x.shape[-1]))
-            ),
-            name=f"{name}_conv",
-        )(x)
-        # The full length is (n - 1) * stride + 3; what stays is n * stride, from the second on.
-        excess = [(1, 2 - s) for s in stride]
-        x = self._layer("Cropping")(excess, name=f"{name}_crop")(x)
-        return self.act(self.norm(x, name=f"{name}_bn"), name=f"{name}_act")
-
-    def instance_prelu(self, x: Tensor, *, name: str) -> Tensor:
-        """Applies instance normalisation without weights and a PReLU of a single slope."""
-        x = keras.layers.GroupNormalization(
-            groups=-1, epsilon=EPSILON, center=False, scale=False, name=f"{name}_in"
-        )(x)
-        return keras.layers.PReLU(
-            alpha_initializer=keras.initializers.Constant(PRELU_START),
-            shared_axes=list(range(1, self.dims + 2)),
-            name=f"{name}_act",
-        )(x)
+    def pool(self, x: Tensor, window: Size, *, name: str, stride: Size | None = None) -> Tensor:
+        """Takes the maximum over windows, which follow each other unless a stride is given."""
+        return self._layer("MaxPooling{dims}")(window, stride, name=name)(x)
 
     def enlarge(self, x: Tensor, factors: Sequence[int], *, name: str) -> Tensor:
         """Enlarges with linear interpolation (pixel centres at half-integers)."""
@@ -201,18 +182,53 @@ class Blocks:
 
     def repeat(self, x: Tensor, factors: Sequence[int], *, name: str) -> Tensor:
         """Enlarges by repeating the nearest value."""
-        return self._layer("UpSampling")(tuple(factors), name=name)(x)
+        return self._layer("UpSampling{dims}")(tuple(factors), name=name)(x)
 
-    def concat(self, tensors: Sequence[Tensor], *, name: str) -> Tensor:
-        """Concatenates along the channels."""
-        return keras.layers.Concatenate(name=name)(list(tensors))
+    def pad(self, x: Tensor, amount: int, *, name: str) -> Tensor:
+        """Adds `amount` zeros on both sides of every axis."""
+        return self._layer("ZeroPadding{dims}")(amount, name=name)(x)
 
     def crop(self, x: Tensor, amounts: Sequence[int], *, name: str) -> Tensor:
         """Cuts `amounts` off both sides of every axis."""
         if not any(amounts):
             return x
-        return self._layer("Cropping")(tuple(amounts), name=name)(x)
+        return self._layer("Cropping{dims}")(tuple(amounts), name=name)(x)
+
+    def concat(self, tensors: Sequence[Tensor], *, name: str) -> Tensor:
+        """Concatenates along the channels."""
+        return keras.layers.Concatenate(name=name)(list(tensors))
+
+    def add(self, tensors: Sequence[Tensor], *, name: str) -> Tensor:
+        """Adds element by element."""
+        return keras.layers.Add(name=name)(list(tensors))
+
+    def dropout(self, x: Tensor, rate: float, *, name: str, channels: bool = False) -> Tensor:
+        """Drops single values, or whole channels, while training; nothing at a rate of 0."""
+        if not rate:
+            return x
+        layer = self._layer("SpatialDropout{dims}") if channels else keras.layers.Dropout
+        return layer(rate, name=name)(x)
+
+    def instance_prelu(self, x: Tensor, *, name: str) -> Tensor:
+        """Applies instance normalisation without weights and a PReLU of a single slope."""
+        x = keras.layers.GroupNormalization(
+            groups=-1, epsilon=EPSILON, center=False, scale=False, name=f"{name}_in"
+        )(x)
+        return self._prelu(x, range(1, self.dims + 2), f"{name}_act")
+
+    def _prelu(self, x: Tensor, shared: Sequence[int], name: str) -> Tensor:
+        start = keras.initializers.Constant(PRELU_START)
+        return keras.layers.PReLU(start, shared_axes=list(shared), name=name)(x)
 
     def logits(self, x: Tensor, *, name: str = "logits") -> Tensor:
         """Returns `x` as float32: a loss in half precision overflows and loses small classes."""
         return keras.layers.Activation("linear", dtype="float32", name=name)(x)
+
+    def head(self, x: Tensor, classes: int, factors: Sequence[int], *, name: str) -> Tensor:
+        """Applies a 1×1 convolution to classes, enlarges, and returns float32 logits."""
+        x = self.conv(x, classes, 1, padding="valid", name=f"{name}_conv")
+        if all(factor == 1 for factor in factors):
+            return self.logits(x, name=name)
+        # In float32 before it is interpolated, not after: between classes small steps decide.
+        x = self.logits(x, name=f"{name}_float32")
+        return LinearUpsampling(tuple(factors), dtype="float32", name=name)(x)

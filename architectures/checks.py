@@ -12,6 +12,7 @@ import math
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 Strides = tuple[tuple[int, ...], ...]
 
@@ -74,7 +75,7 @@ def check_options(
 
 
 def as_tuples(value: object) -> object:
-    """Returns `value` with every list, at any depth, turned into a tuple (YAML knows only lists)."""
+    """Returns `value` with all lists, at any depth, made tuples (YAML knows lists only)."""
     if isinstance(value, list | tuple):
         return tuple(as_tuples(item) for item in value)
     return value
@@ -129,8 +130,8 @@ def check_input(
     Raises:
         ArchitectureError: Wrong number of dimensions, no channel, or fewer than two classes.
     """
-    shape = tuple(input_shape)
-    if len(shape) - 1 not in dims:
+    shape = as_tuples(input_shape)
+    if not isinstance(shape, tuple) or len(shape) - 1 not in dims:
         forms = {2: "(height, width, channels)", 3: "(depth, height, width, channels)"}
         raise ArchitectureError(
             f"`input_shape` must be {' or '.join(forms[d] for d in dims)}, without the batch. "
@@ -164,7 +165,8 @@ def check_positive(name: str, value: int, multiple_of: int = 1) -> int:
         below = max(multiple_of, value // multiple_of * multiple_of) if matches(value, int) else 1
         kind = "integer" if multiple_of == 1 else f"multiple of {multiple_of}"
         raise ArchitectureError(
-            f"Option {name!r} must be a positive {kind}, such as {below}. Received: {name}={value!r}."
+            f"Option {name!r} must be a positive {kind}, such as {below}. "
+            f"Received: {name}={value!r}."
         )
     return value
 
@@ -180,6 +182,21 @@ def check_rate(name: str, value: float) -> float:
             f"Option {name!r} must be a rate of at least 0 and below 1. Received: {name}={value!r}."
         )
     return value
+
+
+def check_file(name: str, value: str) -> Path:
+    """Returns `value` as a path if a file lies there.
+
+    Raises:
+        ArchitectureError: There is none.
+    """
+    path = Path(value).expanduser()
+    if not path.is_file():
+        raise ArchitectureError(
+            f"Option {name!r} must be the path of a file. Received: {name}={value!r}, where there "
+            f"is no file (looked for {path.absolute()})."
+        )
+    return path
 
 
 def pooling_strides(dims: int, depth: int, strides: Strides | None) -> Strides:

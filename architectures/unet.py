@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from architectures import checks
 from architectures.checks import ArchitectureError, Strides
+from architectures.valid import next_valid_size, valid_crops
 
 if TYPE_CHECKING:
     import keras
@@ -15,22 +16,10 @@ if TYPE_CHECKING:
     from architectures.blocks import Blocks
 
 Variant = Literal["standard", "cicek", "camus"]
+Padding = Literal["same", "valid"]
 Upsampling = Literal["transpose", "bilinear", "nearest"]
 DEPTH = {"standard": 4, "cicek": 3, "camus": 5}
 FILTERS = {"standard": 64, "cicek": 32, "camus": 32}
-
-
-@dataclass(frozen=True)
-class Widths:
-    """Channels of the two convolutions of every stage.
-
-    Attributes:
-        encoder: From the input to the bottleneck, which is the last.
-        decoder: From the bottleneck to the output.
-    """
-
-    encoder: tuple[tuple[int, int], ...]
-    decoder: tuple[tuple[int, int], ...]
 
 
 def build(
@@ -43,7 +32,7 @@ def build(
     strides: Strides | None = None,
     normalization: Literal["batch", "none"] = "batch",
     bias: bool | None = None,
-    padding: Literal["same", "valid"] = "same",
+    padding: Padding = "same",
     upsampling: Upsampling | None = None,
     dropout: float = 0.0,
     auxiliary: bool = False,
@@ -60,7 +49,7 @@ def build(
         variant: `"standard"`: channels double at every level. `"cicek"`: 3D U-Net of Çiçek et al.
             2016 (https://arxiv.org/abs/1606.06650), whose channels double before each pooling.
             `"camus"`: U-Net 1 of Leclerc et al. 2019 (https://doi.org/10.1109/TMI.2019.2900516),
-            narrow and deep, with nearest-neighbour enlargement.
+            narrow and deep, enlarging by repetition.
         filters: Channels of the first convolution; 64, or 32 for `"cicek"` and `"camus"`.
         depth: Number of poolings; 4, or 3 for `"cicek"`. Always 5 for `"camus"`.
         strides: Stride of every pooling, finest first; 2 everywhere by default.
@@ -68,8 +57,9 @@ def build(
         bias: Whether normalised convolutions have a bias as well. By default as in the reference
             of the variant: not in `"standard"`.
         padding: `"valid"` convolves without padding, so the output is smaller than the input.
-        upsampling: `"transpose"`; `"bilinear"`, without weights and with a bottleneck of half the
-            width; `"nearest"`, followed by a 3×3 convolution. `"camus"` is always its own.
+        upsampling: `"transpose"` (the default): transposed convolution. `"bilinear"`: without
+            weights, hence with a bottleneck of half the width. `"nearest"`: repetition and a
+            3×3 convolution. `"camus"` and `"cicek"` have their own.
         dropout: Rate at the end of the contracting path (the last two levels).
         auxiliary: Whether to return a list: the logits, then those of every coarser decoder
             level but the coarsest, enlarged to the same size.
@@ -81,12 +71,22 @@ def build(
         ArchitectureError: An option, `classes` or `input_shape` is not possible.
     """
     shape = checks.check_input(input_shape, classes)
+    crops = verify(
+        shape,
+        variant=variant,
+        filters=filters,
+        depth=depth,
+        strides=strides,
+        padding=padding,
+        upsampling=upsampling,
+        dropout=dropout,
+        auxiliary=auxiliary,
+    )
     dims = len(shape) - 1
     levels = pooling(dims, variant=variant, depth=depth, strides=strides)
-    width = checks.check_positive("filters", filters or FILTERS[variant])
-    checks.check_rate("dropout", dropout)
-    mode = _upsampling(variant, upsampling)
-    crops = _crops(shape, levels, padding, auxiliary)
+    mode = upsampling or ("nearest" if variant == "camus" else "transpose")
+    width = FILTERS[variant] if filters is None else filters
+    widths = _widths(variant, width, len(levels), halved=mode == "bilinear")
 
     # Here, not above: the catalogue reads this file where Keras must not be loaded.
     import keras
@@ -95,35 +95,31 @@ def build(
 
     has_bias = bias if bias is not None else variant != "standard"
     net = Blocks(dims, normalization=normalization, bias=has_bias, padding=padding)
-    widths = _widths(variant, width, len(levels), halved=mode == "bilinear")
+    x = inputs = keras.Input(shape, name="image")
+    skips = []
+    for level, stride in enumerate(levels):
+        name = f"encoder{level + 1}"
+        x = _pair(net, x, widths.encoder[level], name, variant)
+        if level == len(levels) - 1:
+            x = net.dropout(x, dropout, name=f"{name}_dropout")
+        skips.append(x)
+        x = net.pool(x, stride, name=f"{name}_pool")
+    x = _pair(net, x, widths.encoder[-1], "bottleneck", variant)
+    x = net.dropout(x, dropout, name="bottleneck_dropout")
 
-    inputs = keras.Input(shape, name="image")
-    x, skips = inputs, []
-    for level, pair in enumerate(widths.encoder):
-        name = f"encoder{level + 1}" if level < len(levels) else "bottleneck"
-        x = _pair(net, x, pair, name, variant)
-        if dropout and level >= len(levels) - 1:
-            x = keras.layers.Dropout(dropout, name=f"{name}_dropout")(x)
-        if level < len(levels):
-            skips.append(x)
-            x = net.pool(x, levels[level], name=f"{name}_pool")
-
-    outputs = []
+    outputs: list[Any] = []
     for level in reversed(range(len(levels))):
         name = f"decoder{level + 1}"
-        pair = widths.decoder[len(levels) - 1 - level]
         x = _enlarge(net, x, levels[level], mode, variant, name)
         skip = net.crop(skips[level], crops[level], name=f"{name}_crop")
         # The CAMUS network concatenates the other way round; only weight transfer can tell.
         order = [x, skip] if variant == "camus" else [skip, x]
-        x = _pair(net, net.concat(order, name=f"{name}_concat"), pair, name, variant)
+        x = net.concat(order, name=f"{name}_concat")
+        x = _pair(net, x, widths.decoder[level], name, variant)
         if level == 0 or (auxiliary and level < len(levels) - 1):
-            name = "logits" if level == 0 else f"auxiliary{level}"
-            head = net.conv(x, classes, 1, name=f"{name}_conv")
-            head = net.enlarge(
-                head, checks.total_stride(levels[:level], dims), name=f"{name}_enlarge"
-            )
-            outputs.insert(0, net.logits(head, name=name))
+            head = "logits" if level == 0 else f"auxiliary{level}"
+            factors = checks.total_stride(levels[:level], dims)
+            outputs.insert(0, net.head(x, classes, factors, name=head))
     return keras.Model(inputs, outputs if auxiliary else outputs[0], name="unet")
 
 
@@ -145,41 +141,106 @@ def pooling(
             f"Option 'depth' must be {DEPTH['camus']} for variant='camus', whose widths are fixed "
             f"per level. Received: depth={depth}."
         )
-    levels = checks.check_positive("depth", DEPTH[variant] if depth is None else depth)
     if depth is None and variant != "camus" and strides:
-        levels = len(strides)
+        depth = len(strides)
+    levels = checks.check_positive("depth", DEPTH[variant] if depth is None else depth)
     return checks.pooling_strides(dims, levels, strides)
 
 
-def _upsampling(variant: Variant, upsampling: Upsampling | None) -> Upsampling:
-    if variant == "camus":
-        if upsampling is not None:
-            raise ArchitectureError(
-                "Option 'upsampling' must be null for variant='camus', which repeats the nearest "
-                f"value without a convolution. Received: upsampling={upsampling!r}."
-            )
-        return "nearest"
-    return upsampling or "transpose"
+def verify(
+    shape: tuple[int | None, ...],
+    *,
+    variant: Variant = "standard",
+    filters: int | None = None,
+    depth: int | None = None,
+    strides: Strides | None = None,
+    padding: Padding = "same",
+    upsampling: Upsampling | None = None,
+    dropout: float = 0.0,
+    auxiliary: bool = False,
+    **_others: object,
+) -> list[tuple[int, ...]]:
+    """Checks the values together; returns how much is cropped off each skip, on both sides.
+
+    Raises:
+        ArchitectureError: An option or a size is not possible.
+    """
+    dims = len(shape) - 1
+    levels = pooling(dims, variant=variant, depth=depth, strides=strides)
+    if filters is not None:
+        checks.check_positive("filters", filters)
+    checks.check_rate("dropout", dropout)
+    if upsampling is not None and variant != "standard":
+        raise ArchitectureError(
+            f"Option 'upsampling' must be null for variant={variant!r}, which has its own. "
+            f"Received: upsampling={upsampling!r}."
+        )
+    if padding == "same":
+        checks.check_size(shape, checks.total_stride(levels, dims))
+        return [(0,) * dims for _ in levels]
+    if auxiliary:
+        raise ArchitectureError(
+            "Option 'auxiliary' needs padding='same', where all levels cover the same field of "
+            "view. Received: auxiliary=True with padding='valid'."
+        )
+    if upsampling == "nearest":
+        raise ArchitectureError(
+            "Option 'padding' must be 'same' with upsampling='nearest', whose convolution would "
+            "shrink the enlarged features once more. Received: padding='valid'."
+        )
+    return valid_crops(shape, levels)
 
 
-def _widths(variant: Variant, filters: int, depth: int, *, halved: bool) -> Widths:
-    """Returns the channels of every convolution; `halved` is for weightless enlargement."""
+def defaults(dims: int, *, variant: Variant = "standard", **_others: object) -> dict[str, object]:
+    """Returns what the options stand for that are None."""
+    return {
+        "filters": FILTERS[variant],
+        "depth": DEPTH[variant],
+        "bias": variant != "standard",
+        "upsampling": "nearest" if variant == "camus" else "transpose",
+    }
+
+
+def nominal_size(dims: int, *, padding: Padding = "same", **options: Any) -> tuple[int, ...] | None:
+    """Returns the sizes at which costs are stated, where they are not the usual ones.
+
+    The paper's 572 pixels, or the next size that is possible, for a network without padding.
+    """
+    if padding == "same":
+        return None
+    steps = pooling(dims, **options)
+    return tuple(
+        next_valid_size(572 if dims == 2 else 116, [s[a] for s in steps]) for a in range(dims)
+    )
+
+
+@dataclass(frozen=True)
+class _Widths:
+    """Channels of the two convolutions of every level, finest first.
+
+    Attributes:
+        encoder: Of the contracting path; the last is the bottleneck.
+        decoder: Of the expanding path.
+    """
+
+    encoder: list[tuple[int, int]]
+    decoder: list[tuple[int, int]]
+
+
+def _widths(variant: Variant, filters: int, depth: int, *, halved: bool) -> _Widths:
     if variant == "camus":
         up = [filters, filters, 2 * filters, 4 * filters, 4 * filters, 4 * filters]
-        down = [4 * filters, 4 * filters, 2 * filters, filters, max(filters // 2, 1)]
-        return Widths(tuple((w, w) for w in up), tuple((w, w) for w in down))
-    if variant == "cicek":
-        inner = [filters * 2**level for level in range(depth + 1)]
-        encoder = [(w, 2 * w) for w in inner]
-        return Widths(tuple(encoder), tuple((2 * w, 2 * w) for w in inner[-2::-1]))
+        down = [max(filters // 2, 1), *up[1:-1]]
+        return _Widths([(w, w) for w in up], [(w, w) for w in down])
     wide = [filters * 2**level for level in range(depth + 1)]
-    encoder = [(w, w) for w in wide]
-    decoder = [(w, w) for w in wide[-2::-1]]
+    if variant == "cicek":
+        return _Widths([(w, 2 * w) for w in wide], [(2 * w, 2 * w) for w in wide[:-1]])
     if halved:
         # Without a convolution to halve the channels, the second of each pair does it.
-        encoder[-1] = (wide[-1] // 2, wide[-1] // 2)
-        decoder = [(w, max(w // 2, filters)) for w in wide[-2::-1]]
-    return Widths(tuple(encoder), tuple(decoder))
+        bottleneck = (wide[-1] // 2, wide[-1] // 2)
+        decoder = [(w, max(w // 2, filters)) for w in wide[:-1]]
+        return _Widths([*((w, w) for w in wide[:-1]), bottleneck], decoder)
+    return _Widths([(w, w) for w in wide], [(w, w) for w in wide[:-1]])
 
 
 def _pair(net: Blocks, x: Any, widths: tuple[int, int], name: str, variant: Variant) -> Any:
@@ -203,62 +264,6 @@ def _enlarge(
         keep = variant == "cicek"
         width = x.shape[-1] if keep else x.shape[-1] // 2
         return net.up_conv(x, width, stride, bias=not keep, name=f"{name}_up")
-    x_up = net.repeat(x, stride, name=f"{name}_up")
-    if variant == "camus":
-        return x_up
-    return net.unit(x_up, x.shape[-1] // 2, name=f"{name}_up")
-
-
-def _crops(
-    shape: tuple[int | None, ...], levels: Strides, padding: str, auxiliary: bool
-) -> list[tuple[int, ...]]:
-    """Checks the input's size; returns how much each skip is cropped on both sides, per axis.
-
-    Two valid 3×3 convolutions take 4 from a size, and what a deeper level takes counts by its
-    stride. The numbers do not depend on the input's size, provided that all poolings divide it.
-    """
-    dims = len(shape) - 1
-    if padding == "same":
-        checks.check_size(shape, checks.total_stride(levels, dims))
-        return [(0,) * dims for _ in levels]
-    if auxiliary:
-        raise ArchitectureError(
-            "Option 'auxiliary' needs padding='same', where all levels cover the same field of "
-            "view. Received: auxiliary=True with padding='valid'."
-        )
-    lost: list[tuple[int, ...]] = []
-    for stride in reversed(levels):
-        below = lost[0] if lost else (-4,) * dims
-        lost.insert(0, tuple(s * (8 + b) for s, b in zip(stride, below, strict=True)))
-    for axis, size in enumerate(shape[:-1]):
-        if size is not None and not _valid_size(size, [level[axis] for level in levels]):
-            fits = next(
-                n for n in range(size + 1, 10**9) if _valid_size(n, [v[axis] for v in levels])
-            )
-            raise ArchitectureError(
-                f"`input_shape` {shape}: size {size} of axis {axis} is not possible with "
-                f"padding='valid', where every pooling must divide what the convolutions leave. "
-                f"The next possible size is {fits}."
-            )
-    odd = [axis for axis in range(dims) if any(level[axis] % 2 for level in lost)]
-    if odd:
-        raise ArchitectureError(
-            f"Option 'strides' needs even strides with padding='valid' so that skips are cropped "
-            f"evenly. Received: strides={levels}."
-        )
-    return [tuple(amount // 2 for amount in level) for level in lost]
-
-
-def _valid_size(size: int, strides: Sequence[int]) -> bool:
-    """Tells whether unpadded convolutions and poolings leave a whole, positive size throughout."""
-    for stride in strides:
-        size -= 4
-        if size < stride or size % stride:
-            return False
-        size //= stride
-    size -= 4
-    if size < 1:
-        return False
-    for stride in reversed(strides):
-        size = size * stride - 4
-    return size >= 1
+    width = x.shape[-1] // 2
+    x = net.repeat(x, stride, name=f"{name}_up")
+    return x if variant == "camus" else net.unit(x, width, name=f"{name}_up")

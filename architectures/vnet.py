@@ -1,4 +1,4 @@
-"""V-Net: residual stages of 5³ convolutions, strided instead of pooled."""
+"""V-Net: residual stages of 5×5×5 convolutions, with strides instead of poolings."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from architectures.blocks import Blocks
 
 Variant = Literal["monai", "mattmacy", "prototxt", "figure"]
+Activation = Literal["prelu", "elu", "relu"]
 KERNEL = 5
 DEPTH = 4
 
@@ -24,30 +25,26 @@ class Form:
     """What distinguishes the published forms.
 
     Attributes:
-        encoder: Convolutions per stage below the first, finest first.
-        decoder: Convolutions per stage, coarsest first.
+        encoder: Convolutions of each stage below the first, finest first.
+        decoder: Convolutions of each stage, finest first.
+        bias: Whether all convolutions have biases.
+        normalization: What follows a convolution.
         activated: Whether the last convolution of a stage is activated before the residual is
             added, and not only after.
-        normalization: Whether convolutions are followed by batch normalisation.
-        encoder_bias: Whether the convolutions of the contracting path have biases.
-        decoder_bias: Whether those of the expanding path have.
     """
 
     encoder: tuple[int, ...]
     decoder: tuple[int, ...]
-    activated: bool = True
+    bias: bool = True
     normalization: Literal["batch", "none"] = "batch"
-    encoder_bias: bool = False
-    decoder_bias: bool = False
+    activated: bool = True
 
 
 FORMS = {
-    "monai": Form((1, 2, 3, 2), (2, 2, 1, 1)),
-    "mattmacy": Form((1, 2, 3, 2), (2, 2, 1, 1), encoder_bias=True, decoder_bias=True),
-    "prototxt": Form(
-        (1, 2, 3, 3), (3, 2, 1, 1), False, "none", encoder_bias=True, decoder_bias=True
-    ),
-    "figure": Form((2, 3, 3, 3), (3, 3, 2, 1), encoder_bias=True, decoder_bias=True),
+    "monai": Form((1, 2, 3, 2), (1, 1, 2, 2), bias=False),
+    "mattmacy": Form((1, 2, 3, 2), (1, 1, 2, 2)),
+    "prototxt": Form((1, 2, 3, 3), (1, 1, 2, 3), normalization="none", activated=False),
+    "figure": Form((2, 3, 3, 3), (1, 2, 3, 3)),
 }
 
 
@@ -58,24 +55,59 @@ def build(
     variant: Variant = "monai",
     filters: int = 16,
     strides: Strides | None = None,
-    activation: Literal["prelu", "elu", "relu"] | None = None,
-    bias: bool = False,
+    activation: Activation | None = None,
+    bias: bool | None = None,
     dropout: float = 0.0,
     auxiliary: bool = False,
 ) -> keras.Model:
+    """Builds a V-Net (Milletari et al. 2016, https://arxiv.org/abs/1606.04797).
+
+    The default has 45,601,516 trainable parameters in 3D (PReLU, 1 channel, 2 classes) and
+    9,360,348 in 2D (ELU, 1 channel, 4 classes). The authors' own network, `variant="prototxt"`,
+    has 61,982,682 in 3D (1 channel, 2 classes).
+
+    Args:
+        input_shape: `(height, width, channels)` or `(depth, height, width, channels)`. The
+            channel count must divide `filters`, since the repeated input is the first residual.
+        classes: Number of classes with the background.
+        variant: `"monai"`: the form in use today, with 1, 1, 2, 3, 2 convolutions per stage down
+            and 2, 2, 1, 1 up, and batch normalisation. `"mattmacy"`: the same with biases
+            everywhere. `"prototxt"`: what the authors trained, 1, 1, 2, 3, 3 and 3, 2, 1, 1,
+            without normalisation. `"figure"`: figure 2 of the paper, 1, 2, 3, 3, 3 and 3, 3, 2, 1,
+            with batch normalisation.
+        filters: Channels of the first stage, doubled at each coarser one; 16.
+        strides: Stride, and so the kernel, of each of the 4 down- and up-convolutions, finest
+            first; 2 everywhere by default.
+        activation: `"prelu"`, `"elu"` or `"relu"`. By default PReLU as in the paper, except ELU
+            for the 2D forms of `"monai"` and `"mattmacy"`, whose authors' default it is.
+        bias: For `"monai"` alone: biases in the contracting path and the output. (MONAI ignores
+            its option of that name in the expanding path.) The other forms have them everywhere.
+        dropout: Rate at which whole channels are dropped where MONAI does it: in the two coarsest
+            stages down, on every skip, and into the two coarsest stages up. The paper has none.
+        auxiliary: Whether to return a list: the logits, then those of every coarser decoder
+            level but the coarsest, enlarged to the same size.
+
+    Returns:
+        A model from `(batch, *spatial, channels)` to float32 logits `(batch, *spatial, classes)`.
+
+    Raises:
+        ArchitectureError: An option, `classes` or `input_shape` is not possible.
+    """
     shape = checks.check_input(input_shape, classes)
+    verify(shape, variant=variant, filters=filters, strides=strides, bias=bias, dropout=dropout)
     dims = len(shape) - 1
     levels = pooling(dims, strides=strides)
-    verify(shape, filters=filters, strides=strides, dropout=dropout)
     form = FORMS[variant]
+    slope = activation or default_activation(dims, variant)
 
+    # Here, not above: the catalogue reads this file where Keras must not be loaded.
     import keras
 
     from architectures.blocks import Blocks
 
-    slope = activation or ("prelu" if dims == 3 else "elu")
-    down = Blocks(dims, form.normalization, slope, bias=form.encoder_bias or bias)
-    up = Blocks(dims, form.normalization, slope, bias=form.decoder_bias)
+    # The authors' Caffe network is initialised by the mean of both fans ("variance_norm: 2").
+    down = Blocks(dims, form.normalization, slope, bias=form.bias or bool(bias), fan="fan_avg")
+    up = Blocks(dims, form.normalization, slope, bias=form.bias, fan="fan_avg")
 
     inputs = keras.Input(shape, name="image")
     x = _input_stage(down, inputs, filters)
@@ -84,21 +116,36 @@ def build(
         skips.append(x)
         name = f"encoder{level + 2}"
         x = down.unit(x, 2 * x.shape[-1], stride, stride=stride, name=f"{name}_down")
-        # Convolutions of the stage's own width; the residual is the stage's input.
-        inner = x
-        if dropout and level >= len(levels) - 2:
-            inner = keras.layers.SpatialDropout3D(dropout, name=f"{name}_dropout")(x) if dims == 3 else keras.layers.SpatialDropout2D(dropout, name=f"{name}_dropout")(x)
-        x = _stage(down, inner, x, form.encoder[level], form.activated, name)
-    outputs = []
-    for index, level in enumerate(reversed(range(len(levels)))):
+        rate = dropout if level >= DEPTH - 2 else 0.0
+        kept = down.dropout(x, rate, channels=True, name=f"{name}_dropout")
+        x = _stage(down, kept, x, form.encoder[level], form, name)
+
+    extra: list[Any] = []
+    for level in reversed(range(DEPTH)):
         name, skip = f"decoder{level + 1}", skips[level]
+        rate = dropout if level >= DEPTH - 2 else 0.0
+        x = up.dropout(x, rate, channels=True, name=f"{name}_dropout")
+        skip = up.dropout(skip, dropout, channels=True, name=f"{name}_skip_dropout")
         x = up.up_conv(x, skip.shape[-1], levels[level], name=f"{name}_up_conv")
         x = up.act(up.norm(x, name=f"{name}_up_bn"), name=f"{name}_up_act")
         x = up.concat([x, skip], name=f"{name}_concat")
-        x = _stage(up, x, x, form.decoder[index], form.activated, name)
+        x = _stage(up, x, x, form.decoder[level], form, name)
+        if auxiliary and 0 < level < DEPTH - 1:
+            factors = checks.total_stride(levels[:level], dims)
+            extra.insert(0, up.head(x, classes, factors, name=f"auxiliary{level}"))
     x = down.unit(x, classes, KERNEL, name="output")
-    x = down.conv(x, classes, 1, name="logits_conv")
-    return keras.Model(inputs, down.logits(x), name="vnet")
+    logits = down.head(x, classes, (1,) * dims, name="logits")
+    return keras.Model(inputs, [logits, *extra] if auxiliary else logits, name="vnet")
+
+
+def default_activation(dims: int, variant: Variant) -> Activation:
+    """Returns the activation where none is asked for: the paper's PReLU, or ELU (see `build`)."""
+    return "elu" if dims == 2 and variant in ("monai", "mattmacy") else "prelu"
+
+
+def defaults(dims: int, *, variant: Variant = "monai", **_others: object) -> dict[str, object]:
+    """Returns what the options stand for that are None."""
+    return {"activation": default_activation(dims, variant), "bias": FORMS[variant].bias}
 
 
 def pooling(dims: int, *, strides: Strides | None = None, **_others: object) -> Strides:
@@ -113,45 +160,56 @@ def pooling(dims: int, *, strides: Strides | None = None, **_others: object) -> 
 def verify(
     shape: tuple[int | None, ...],
     *,
+    variant: Variant = "monai",
     filters: int = 16,
     strides: Strides | None = None,
+    bias: bool | None = None,
     dropout: float = 0.0,
     **_others: object,
 ) -> None:
+    """Checks the values together.
+
+    Raises:
+        ArchitectureError: An option, the channel count or a size is not possible.
+    """
     dims = len(shape) - 1
-    checks.check_size(shape, checks.total_stride(pooling(dims, strides=strides), dims))
     checks.check_positive("filters", filters)
     checks.check_rate("dropout", dropout)
+    if bias is not None and variant != "monai":
+        raise ArchitectureError(
+            f"Option 'bias' must be null for variant={variant!r}, which always has biases. "
+            f"Received: bias={bias!r}."
+        )
     channels = shape[-1] or 1
     if filters % channels:
-        near = [c for c in range(1, filters + 1) if filters % c == 0]
+        allowed = [str(count) for count in range(1, filters + 1) if filters % count == 0]
         raise ArchitectureError(
-            "`input_shape`: V-Net adds its repeated input to the first stage, so the channel count "
-            f"must divide `filters`. Allowed with filters={filters}: {', '.join(map(str, near))}. "
-            f"Received: input_shape={shape}, hence {channels} channels."
+            f"`input_shape` {shape}: V-Net adds its repeated input to the first stage, so the "
+            f"channel count must divide 'filters'. Allowed with filters={filters}: "
+            f"{', '.join(allowed)}. Received: {channels} channels."
         )
+    checks.check_size(shape, checks.total_stride(pooling(dims, strides=strides), dims))
 
 
 def _input_stage(net: Blocks, inputs: Any, filters: int) -> Any:
-    import keras
-
+    """One convolution, to which the input is added, repeated to the same number of channels."""
     x = net.conv(inputs, filters, KERNEL, bias=net.biased, name="encoder1_1_conv")
     x = net.norm(x, name="encoder1_1_bn")
     repeats = filters // inputs.shape[-1]
-    same = inputs
+    residual = inputs
     if repeats > 1 and inputs.shape[-1] > 1:
-        same = net.concat([inputs] * repeats, name="encoder1_repeat")
-    return net.act(keras.layers.Add(name="encoder1_add")([x, same]), name="encoder1_act")
+        residual = net.concat([inputs] * repeats, name="encoder1_repeat")
+    # A single channel is repeated by the addition itself, without a copy in memory.
+    return net.act(net.add([x, residual], name="encoder1_add"), name="encoder1_act")
 
 
-def _stage(net: Blocks, x: Any, residual: Any, count: int, activated: bool, name: str) -> Any:
-    import keras
-
+def _stage(net: Blocks, x: Any, residual: Any, count: int, form: Form, name: str) -> Any:
+    """`count` convolutions that keep the channels, the residual added, the sum activated."""
     width = x.shape[-1]
     for index in range(1, count + 1):
-        if index < count or activated:
+        if index < count or form.activated:
             x = net.unit(x, width, KERNEL, name=f"{name}_{index}")
         else:
             x = net.conv(x, width, KERNEL, bias=net.biased, name=f"{name}_{index}_conv")
             x = net.norm(x, name=f"{name}_{index}_bn")
-    return net.act(keras.layers.Add(name=f"{name}_add")([x, residual]), name=f"{name}_act")
+    return net.act(net.add([x, residual], name=f"{name}_add"), name=f"{name}_act")

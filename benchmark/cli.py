@@ -7,6 +7,7 @@ request cannot be carried out as given; 130 interrupted.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import sys
@@ -16,7 +17,6 @@ from typing import TYPE_CHECKING
 
 from benchmark import __version__
 from benchmark.errors import BenchmarkError
-from datasets.case import DatasetError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,10 +32,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     try:
+        _check_own_packages()
+        from datasets.case import DatasetError
+    except BenchmarkError as error:
+        return _refuse(error)
+    try:
         code: int = options.command(options)
     except (BenchmarkError, DatasetError) as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
-        return 2
+        return _refuse(error)
     except BrokenPipeError:
         # The reader of our output (head, less) has left: not an error of ours.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -43,6 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return code
+
+
+def _refuse(error: Exception) -> int:
+    print(f"error: {error}", file=sys.stderr)  # noqa: T201
+    return 2
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -96,7 +105,6 @@ def _parser() -> argparse.ArgumentParser:
 def _make_plan(options: argparse.Namespace) -> Plan:
     from benchmark.experiment.plan import make_plan
 
-    _check_own_packages()
     return make_plan(
         options.file,
         results=options.results,
@@ -147,15 +155,15 @@ def _ui(options: argparse.Namespace) -> int:
 def _console() -> Console:
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    # Written to a file or a pipe there is no width to fit, only one to read well.
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
 def _check_own_packages() -> None:
     """Refuse to go on when Python found another package called ``datasets`` before ours."""
-    import datasets
-
     home = Path(__file__).resolve().parent.parent
-    found = Path(datasets.__file__ or "").resolve().parent
+    spec = importlib.util.find_spec("datasets")
+    found = Path(spec.origin if spec and spec.origin else "nothing").resolve().parent
     if found != home / "datasets":
         raise BenchmarkError(
             f"expected the package 'datasets' in {home}, Python found {found}. Start from the "

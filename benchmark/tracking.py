@@ -172,7 +172,11 @@ class Tracker:
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
         inputs = []
-        for side, context in (("train", "training"), ("validation", "validation"), ("test", "test")):
+        for side, context in (
+            ("train", "training"),
+            ("validation", "validation"),
+            ("test", "test"),
+        ):
             patients = record["split"][side]
             dataset = Dataset(
                 name=f"{spec.dataset}-{spec.source}-{side}",

@@ -140,7 +140,13 @@ def _data_path(path: Path, name: str) -> Path:
         return path
     if name.upper().startswith("LIST") or "%" in name:
         raise DatasetError(f"{path}: pixels spread over several files ({name}) are not read.")
-    if not name or name != Path(name).name or "\\" in name or name in (".", ".."):
+    if (
+        not name.isprintable()
+        or not name
+        or name != Path(name).name
+        or "\\" in name
+        or name in (".", "..")
+    ):
         raise DatasetError(
             f"{path}: ElementDataFile must name a file in the same folder, received {name!r}. "
             "Write the bare file name there."

@@ -6,11 +6,9 @@ it comes out as one `DatasetError` that names it.
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import math
-import os
-import tempfile
+import uuid
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +24,9 @@ if TYPE_CHECKING:
 # Two grids are the same when no corner is further apart than this fraction of a pixel.
 _SAME_CORNER = 0.1
 _SAME_SPACING = 1e-3
+_ROUNDING = 1e-4
+# Values that an error message lists.
+_SHOWN = 5
 
 
 def read_image(path: Path, *, dims: int | None = None) -> Volume:
@@ -152,20 +153,37 @@ def _image(path: Path, grid: Grid) -> Volume:
 def _mask(path: Path, grid: Grid, labels: Collection[int]) -> Volume:
     import numpy as np
 
-    values = grid.values
-    if (grid.slope, grid.intercept) != (1.0, 0.0):
-        values = values * np.float64(grid.slope) + np.float64(grid.intercept)
     allowed = sorted({0, *labels})
-    strange = np.setdiff1d(_distinct(values), allowed)
-    if strange.size:
-        shown = ", ".join(f"{value:g}" for value in strange[:5])
+    array = np.empty(grid.values.shape, np.uint8)
+    strange: set[float] = set()
+    for target, stored in zip(array, grid.values, strict=True):
+        plane = _whole_numbers(stored, grid)
+        strange.update(np.setdiff1d(_distinct(plane), allowed)[: _SHOWN + 1].tolist())
+        if len(strange) > _SHOWN:
+            break
+        if not strange:
+            target[...] = plane
+    if strange:
+        shown = ", ".join(f"{value:g}" for value in sorted(strange)[:_SHOWN])
         raise DatasetError(
-            f"{path} holds {strange.size} values that are not labels ({shown}"
-            f"{', …' if strange.size > 5 else ''}). Expected only {allowed}. Masks that were saved "
-            "as JPEG, or resized with interpolation, hold grey levels: use the masks of the "
-            "official release."
+            f"{path} holds values that are not labels: {shown}"
+            f"{' and more' if len(strange) > _SHOWN else ''}. Expected only {allowed}. Masks that "
+            "were saved as JPEG, or resized with interpolation, hold grey levels: use the masks of "
+            "the official release."
         )
-    return Volume(values.astype(np.uint8), grid.spacing_mm, grid.affine)
+    return Volume(array, grid.spacing_mm, grid.affine)
+
+
+def _whole_numbers(stored: NDArray[Any], grid: Grid) -> NDArray[Any]:
+    """Stored numbers as labels. One that went through a float scale has its rounding error."""
+    import numpy as np
+
+    if stored.dtype.kind != "f" and (grid.slope, grid.intercept) == (1.0, 0.0):
+        return stored
+    with np.errstate(all="ignore"):
+        exact = stored * np.float64(grid.slope) + np.float64(grid.intercept)
+        rounded = np.rint(exact)
+        return np.where(np.abs(rounded - exact) < _ROUNDING, rounded, exact)
 
 
 def _distinct(values: NDArray[Any]) -> NDArray[Any]:
@@ -225,13 +243,9 @@ def _check_same_place(case: Case, image: Volume, mask: Volume, *, oriented: bool
 
 
 def _write_whole(path: Path, content: bytes) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
+        temporary.write_bytes(content)
         temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
+    finally:
+        temporary.unlink(missing_ok=True)

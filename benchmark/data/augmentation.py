@@ -1,7 +1,8 @@
 """Training augmentation with albumentations: the same code for slices and for volumes.
 
-A patch is given to albumentations as a stack of slices (``images``/``masks``), which applies one
-draw of the parameters to all of them: a volume stays coherent along z and a slice is a stack of one.
+A patch is given to albumentations as a stack of slices (``images`` and ``masks``), which applies
+one draw of the parameters to all of them: a volume stays coherent along z, and a slice is a stack
+of one.
 """
 
 from __future__ import annotations

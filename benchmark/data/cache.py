@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from benchmark.data.preprocessing import CLIP_PERCENTILES, Prepared, prepare
 from benchmark.errors import DataError
@@ -82,13 +81,16 @@ class Cache:
             raise DataError(str(error)) from None
         if meta is None:
             raise DataError(f"{stem}.json: expected the entry just written, found none.")
-        arrays: dict[str, npt.NDArray[Any]] = {
-            name: np.load(f"{stem}.{name}.npy", mmap_mode="r") for name in ("image", "mask")
-        }
-        box = tuple((int(start), int(stop)) for start, stop in meta.pop("box"))
-        meta = {key: tuple(value) if isinstance(value, list) else value
-                for key, value in meta.items()}  # fmt: skip
-        return CachedCase(case, Prepared(box=box, **arrays, **meta))
+        prepared = Prepared(
+            image=np.load(f"{stem}.image.npy", mmap_mode="r"),
+            mask=np.load(f"{stem}.mask.npy", mmap_mode="r"),
+            mean=meta["mean"],
+            std=meta["std"],
+            box=tuple((start, stop) for start, stop in meta["box"]),
+            native_shape=tuple(meta["native_shape"]),
+            native_spacing_mm=tuple(meta["native_spacing_mm"]),
+        )
+        return CachedCase(case, prepared)
 
     def _key(self, case: Case) -> str:
         parameters = [VERSION, self.target_mm, CLIP_PERCENTILES, sorted(self.info.classes.items())]

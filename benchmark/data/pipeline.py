@@ -6,6 +6,7 @@ never on the architecture, on the number of threads or on what was read before.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
@@ -43,9 +44,10 @@ def training_batches(
     batch_size: int,
     augmentation: str,
     seed: int,
+    stop: int,
     start: int = 0,
 ) -> Iterator[Batch]:
-    """Yield batches for ever.
+    """Yield the batches of a whole training, pass after pass over the cases, each shuffled anew.
 
     Args:
         cases: Prepared training cases.
@@ -53,6 +55,7 @@ def training_batches(
         batch_size: Patches per batch.
         augmentation: Name of the recipe.
         seed: Seed of order, position and augmentation.
+        stop: Number of batches of the whole training.
         start: Number of batches to skip, for going on where a run was interrupted.
 
     Yields:
@@ -72,12 +75,12 @@ def training_batches(
         grain.MapDataset.source(listing)
         .seed(seed)
         .shuffle()
-        .repeat()
+        .repeat(math.ceil(stop * batch_size / len(listing)))
         .random_map(make)
         .batch(batch_size)
     )
     options = grain.ReadOptions(num_threads=2, prefetch_buffer_size=8)
-    return iter(stream[start:].to_iter_dataset(options) if start else stream.to_iter_dataset(options))
+    yield from stream[start:stop].to_iter_dataset(options)
 
 
 def validation_batches(

@@ -84,7 +84,8 @@ def scale_intensity(image: Array) -> Array:
         low, high = float(image.min()), float(image.max())
     if high <= low:
         return np.zeros_like(image, dtype=np.float32)
-    return ((np.clip(image, low, high) - low) / (high - low)).astype(np.float32)
+    scaled = (np.clip(image, low, high) - low) / (high - low)
+    return np.asarray(scaled, np.float32)
 
 
 def target_shape(
@@ -142,4 +143,4 @@ def _weights(size_in: int, size_out: int) -> Array:
     centres = np.clip(centres, 0, size_in - 1)
     distance = np.abs(np.arange(size_in)[np.newaxis] - centres[:, np.newaxis]) / width
     weights = np.maximum(0.0, 1.0 - distance)
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)

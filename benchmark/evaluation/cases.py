@@ -78,7 +78,8 @@ def evaluate(
     axes = {"run": spec.key, "architecture": spec.architecture, "dataset": spec.dataset,
             "source": spec.source, "fold": spec.fold, "seed": spec.seed}  # fmt: skip
     rows: list[dict[str, Any]] = []
-    seconds = []
+    seconds: list[float] = []
+    (folder / "predictions").mkdir(parents=True, exist_ok=True)
     if cases:
         predictor.mask(cases[0].prepared)  # compile outside the clock
     for cached in cases:
@@ -89,9 +90,7 @@ def evaluate(
             image, truth = nifti.read_pair(cached.case, info)
         except DatasetError as error:
             raise DataError(str(error)) from None
-        nifti.write_mask(
-            folder / "predictions" / f"{cached.case.id}.nii.gz", predicted, like=truth
-        )
+        nifti.write_mask(folder / "predictions" / f"{cached.case.id}.nii.gz", predicted, like=truth)
         scores = score(truth.array, predicted, truth.spacing_mm, classes)
         rows += [
             {

@@ -8,12 +8,17 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from benchmark.errors import BenchmarkError
 from benchmark.evaluation import overlap, surface
 from benchmark.evaluation.overlap import Mask
 
 Outcome = Literal["scored", "both_empty", "missed", "spurious"]
 
 DEFAULT_TOLERANCE_MM = 2.0
+
+
+class GeometryError(BenchmarkError):
+    """Truth and prediction do not lie on one grid, or their spacing is not one."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,7 @@ def compare(
     """Prepare two masks of one structure; every voxel that is not 0 belongs to it.
 
     Raises:
-        ValueError: If shapes, dimensions or spacing do not fit together.
+        GeometryError: If shapes, dimensions or spacing do not fit together.
     """
     check_geometry(truth, prediction, spacing_mm)
     return Comparison(
@@ -100,9 +105,9 @@ def check_geometry(
     prediction: npt.NDArray[np.generic],
     spacing_mm: tuple[float, ...],
 ) -> None:
-    """Raise a ValueError unless both arrays and the spacing describe one grid in 2 or 3 axes."""
+    """Raise a GeometryError unless both arrays and the spacing describe one grid in 2 or 3 axes."""
     if truth.shape != prediction.shape or truth.ndim not in (2, 3):
-        raise ValueError(
+        raise GeometryError(
             "Expected a truth and a prediction of one shape, (y, x) or (z, y, x). "
             f"Received: {truth.shape} and {prediction.shape}. "
             "Resample the prediction to the grid of the truth."
@@ -110,7 +115,7 @@ def check_geometry(
     if len(spacing_mm) != truth.ndim or not all(
         math.isfinite(step) and step > 0 for step in spacing_mm
     ):
-        raise ValueError(
+        raise GeometryError(
             f"Expected a positive spacing in mm for each of {truth.ndim} axes. "
             f"Received: {spacing_mm}. Take it from the header of the scan."
         )

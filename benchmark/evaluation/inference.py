@@ -55,7 +55,9 @@ class Predictor:
         outside = (0.0 - prepared.mean) / prepared.std  # what zero intensity is after standardising
         window = (1, *self.patch) if len(self.patch) == 2 else self.patch
         padding = [
-            ((size - length) // 2, size - length - (size - length) // 2) if length < size else (0, 0)
+            ((size - length) // 2, size - length - (size - length) // 2)
+            if length < size
+            else (0, 0)
             for length, size in zip(image.shape, window, strict=True)
         ]
         padded = np.pad(image, padding, constant_values=outside)
@@ -91,8 +93,8 @@ class Predictor:
         """
         shape = prepared.native_shape
         volume = (1, *shape) if len(shape) == 2 else shape
-        labels = resample(self.probabilities(prepared), volume).argmax(axis=-1).astype(np.uint8)
-        return labels.reshape(shape)
+        labels = resample(self.probabilities(prepared), volume).argmax(axis=-1)
+        return np.asarray(labels.reshape(shape), np.uint8)
 
 
 def softmax(logits: Array) -> Array:
@@ -122,10 +124,8 @@ def _gaussian(window: Sequence[int]) -> npt.NDArray[np.float32]:
     for size in window:
         position = np.arange(size) - (size - 1) / 2
         weight = weight[..., np.newaxis] * np.exp(-0.5 * (position / (size / 8)) ** 2)
-    return np.maximum(weight, 1e-3 * weight.max()).astype(np.float32)
+    return np.asarray(np.maximum(weight, 1e-3 * weight.max()), np.float32)
 
 
-def _batches(
-    corners: Sequence[tuple[int, ...]], size: int
-) -> Iterator[Sequence[tuple[int, ...]]]:
+def _batches(corners: Sequence[tuple[int, ...]], size: int) -> Iterator[Sequence[tuple[int, ...]]]:
     return (corners[start : start + size] for start in range(0, len(corners), size))

@@ -71,7 +71,8 @@ class Metric:
         """Score two masks `(y, x)` or `(z, y, x)`; what is not 0 belongs to the structure.
 
         Raises:
-            ValueError: If shapes or spacing do not fit together.
+            GeometryError: If shapes or spacing do not fit together.
+            ValueError: If the definition is unknown.
         """
         return self.of(
             compare(
@@ -174,7 +175,8 @@ def score(
         Rows with `class`, `outcome` and every metric of `METRICS` by its name.
 
     Raises:
-        ValueError: If shapes, spacing, names or labels do not fit together.
+        GeometryError: If shapes or spacing do not fit together.
+        ValueError: If a region has no labels or the name of a class, or the definition is unknown.
     """
     check_geometry(truth, prediction, spacing_mm)
     structures: dict[str, tuple[int, ...]] = {name: (label,) for name, label in classes.items()}

@@ -88,7 +88,7 @@ class ProgressDisplay:
             self._task,
             description=f"run {self._number}/{self._total} {spec.name}",
             detail=detail,
-            **({} if share is None else {"completed": share}),
+            completed=share,
         )
 
     def _left(self, share: float) -> str:

@@ -158,7 +158,7 @@ def _validate(path: Path, tree: Tree) -> Experiment:
     try:
         experiment = Experiment.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(_sentence(path, tree, error.errors()[0], Experiment)) from None
+        raise ConfigError(_sentence(path, tree, _first(error), Experiment)) from None
     for dataset in experiment.matrix.datasets:
         if dataset not in experiment.datasets:
             raise ConfigError(
@@ -170,7 +170,7 @@ def _validate(path: Path, tree: Tree) -> Experiment:
         try:
             experiment.protocol_for(dataset)
         except ValidationError as error:
-            details = error.errors()[0]
+            details = _first(error)
             details["loc"] = ("datasets", dataset, "protocol", *details["loc"])
             raise ConfigError(_sentence(path, tree, details, Experiment)) from None
     for name, section in experiment.architectures.items():
@@ -196,6 +196,12 @@ def dims_of(experiment: Experiment, architecture: str, dataset: str) -> int:
     """Return the spatial dimensions in which an architecture runs on a dataset (default 2)."""
     section = experiment.architectures.get(architecture)
     return section.dims.get(dataset, 2) if section else 2
+
+
+def _first(error: ValidationError) -> ErrorDetails:
+    """Return the fault to tell: a misspelt key before the key that is missing because of it."""
+    found = error.errors()
+    return next((details for details in found if details["type"] == "extra_forbidden"), found[0])
 
 
 def _sentence(path: Path, tree: Tree, details: ErrorDetails, model: type[BaseModel]) -> str:

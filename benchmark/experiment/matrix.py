@@ -80,11 +80,13 @@ def resolve_protocol(experiment: Experiment, dataset: str) -> Protocol:
 
 
 def code_digest(architecture: str, dataset: str) -> str:
-    """Digest the files that define a network and read a dataset, so that an edit makes a new run."""
-    net = Path(inspect.getfile(architectures)).parent
-    data = Path(inspect.getfile(datasets)).parent
-    files = [net / "blocks.py", net / f"{architecture}.py", data / "nifti.py", data / "splits.py"]
+    """Digest the files that define a network and read a dataset: an edit makes a new run.
+
+    A file of either room counts unless it belongs to another architecture or dataset.
+    """
     sha = hashlib.sha256()
-    for file in [*files, data / f"{dataset}.py"]:
-        sha.update(file.read_bytes())
+    for package, name in ((architectures, architecture), (datasets, dataset)):
+        for file in sorted(Path(inspect.getfile(package)).parent.glob("*.py")):
+            if file.stem == name or file.stem not in package.NAMES:
+                sha.update(file.read_bytes())
     return sha.hexdigest()[:12]

@@ -153,7 +153,7 @@ class RunSpec:
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> RunSpec:
         """Read back what :meth:`to_dict` wrote."""
-        protocol = {
+        protocol: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in plain["protocol"].items()
         }

@@ -180,26 +180,28 @@ def status(row: Mapping[str, Any] | pd.Series[Any]) -> str:
 
 def number(value: float, digits: int) -> str:
     """A number with fixed decimals, or a dash."""
-    return NOTHING if pd.isna(value) or math.isinf(value) else f"{value:.{digits}f}"
+    return NOTHING if _missing(value) or math.isinf(value) else f"{value:.{digits}f}"
 
 
 def count(value: Any) -> str:
     """A whole number, or a dash."""
-    return NOTHING if pd.isna(value) else str(int(value))
+    return NOTHING if _missing(value) else str(int(value))
 
 
 def significant(value: float) -> str:
     """Three significant digits without an exponent, or a dash."""
-    if pd.isna(value):
+    if _missing(value):
         return NOTHING
     if value == 0:
         return "0"
-    return f"{value:.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
+    # Rounded first: 0.9996 would otherwise be given the decimals of a number below 1.
+    rounded = float(f"{value:.2e}")
+    return f"{rounded:.{max(0, 2 - math.floor(math.log10(abs(rounded))))}f}"
 
 
 def magnitude(value: float) -> str:
     """A count in thousands or millions: ``1.94 M``."""
-    if pd.isna(value):
+    if _missing(value):
         return NOTHING
     for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         # 999,999 would otherwise read "1000 k".
@@ -210,7 +212,7 @@ def magnitude(value: float) -> str:
 
 def duration(seconds: float) -> str:
     """Seconds as ``45 s``, ``4 min 05 s`` or ``3 h 20 min``."""
-    if pd.isna(seconds):
+    if _missing(seconds):
         return NOTHING
     if seconds < 10:
         return f"{seconds:.1f} s"
@@ -223,12 +225,18 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def _missing(value: Any) -> bool:
+    return bool(pd.isna(value))
+
+
 def _is_scored(row: Mapping[str, Any] | pd.Series[Any]) -> bool:
     return row["status"] in (OK, PARTIAL)
 
 
 def _head(row: pd.Series[Any], group: Group) -> tuple[Cell, Cell, Cell]:
     title = row_title(row["architecture"], row["variant"])
+    if not _is_scored(row):
+        title += f", fold {row['fold']}, seed {row['seed']}"
     return Cell(style.dataset_title(group.dataset)), Cell(group.source), Cell(title)
 
 

@@ -111,6 +111,34 @@ class Group:
         """Classes of the dataset that the files at hand do not annotate."""
         return sorted({name for run in self.runs for name in run.unannotated})
 
+    @property
+    def subtitle(self) -> str:
+        """What the group rests on: ``real data, n = 10 patients, 20 cases · protocol 0123abcd``."""
+        patients, cases = (
+            self.cases[name].nunique() if len(self.cases) else 0 for name in ("patient", "case")
+        )
+        profiles = "/".join(sorted({run.profile for run in self.runs} - {""}))
+        return " · ".join(
+            [
+                f"{self.source} data, n = {patients} patients, {cases} cases",
+                *([f"profile {profiles}"] if profiles else []),
+                f"protocol {self.protocol_hash[:8]}",
+            ]
+        )
+
+    @property
+    def failures(self) -> list[str]:
+        """What legends say of runs that failed: ``V-Net: — (oom)``."""
+        notes = []
+        for name in self.names:
+            runs = self.of(name)
+            failed = [run for run in runs if not run.ok]
+            if failed:
+                some = f"{len(failed)} of {len(runs)} runs " if len(failed) < len(runs) else ""
+                causes = ", ".join(sorted({run.status for run in failed}))
+                notes.append(f"{row_title(*name)}: {some}— ({causes})")
+        return notes
+
     def of(self, name: tuple[str, str]) -> list[Run]:
         """The runs of one architecture and variant."""
         return [run for run in self.runs if run.name == name]

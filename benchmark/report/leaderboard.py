@@ -84,7 +84,7 @@ def class_scores(cases: pd.DataFrame) -> pd.DataFrame:
 
 
 def patient_means(scores: pd.DataFrame, column: str) -> pd.Series[float]:
-    """The mean of each patient's cases, sorted by patient; patients without a value are left out."""
+    """The mean of each patient's cases, sorted by patient; those without a value are left out."""
     return scores.groupby("patient", sort=True)[column].mean().dropna()
 
 

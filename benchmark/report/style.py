@@ -7,12 +7,13 @@ report changes nothing for other users of matplotlib in the same process.
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 ONE_COLUMN_IN = 3.5
@@ -68,8 +69,8 @@ ARCHITECTURE_TITLES: Mapping[str, str] = {
     "deeplabv3": "DeepLabv3",
 }
 
-# Okabe and Ito's blue, orange and green with Tol's wine: apart under the three colour-vision
-# deficiencies, and apart in grey because their lightness differs.
+# Okabe and Ito's blue and orange with Tol's teal and wine: apart under the three colour-vision
+# deficiencies (CIE76 distance at least 20 after Machado 2009), and in grey by lightness and marker.
 _ARCHITECTURE_LOOKS: Mapping[str, tuple[str, str]] = {
     "unet": ("#0072B2", "o"),
     "attention_unet": ("#E69F00", "s"),
@@ -87,15 +88,16 @@ _OTHER_LOOKS = (
 
 # Structures on a grey image; warm and light, since error colours (below) are saturated.
 CLASS_COLOURS: Mapping[str, str] = {
-    "left_ventricle": "#FFD92F",
-    "myocardium": "#7FE0A8",
-    "right_ventricle": "#7DC8FF",
-    "left_atrium": "#FFB482",
+    "left_ventricle": "#FFE34D",
+    "myocardium": "#6FE38F",
+    "right_ventricle": "#5AB4FF",
+    "left_atrium": "#FF8FC8",
 }
 _OTHER_CLASS_COLOURS = ("#E6A3F0", "#C9C9C9", "#B3E600", "#F0C3D0")
+# Apart for every kind of colour vision (CIE76 distance at least 36 after Machado 2009).
 MISSED_COLOUR = "#2B6CFF"
 SPURIOUS_COLOUR = "#FF2D2D"
-CONFUSED_COLOUR = "#C04CFD"
+CONFUSED_COLOUR = "#00D5D5"
 PHANTOM_COLOUR = "#B3261E"
 
 
@@ -175,16 +177,37 @@ def new_figure(width_in: float, height_in: float) -> Figure:
     return Figure(figsize=(width_in, height_in))
 
 
-def headline(figure: Figure, text: str, *, phantom: bool, left: float = 0.01) -> None:
-    """Write the title at the top left and, on phantoms, the warning beside it."""
+def headline(figure: Figure, title: str, subtitle: str, *, phantom: bool) -> None:
+    """Write title and subtitle at the top left and, on phantoms, the warning beside them.
+
+    Text that would not fit is set smaller.
+    """
     width_in, height_in = figure.get_size_inches()
-    top = 1 - 0.06 / height_in
-    figure.text(left, top, text, ha="left", va="top", fontsize=8.5, fontweight="bold")
+    narrow = width_in < 5.5
+    edge_in = 0.06
+    room_in = width_in - 2 * edge_in - (0.0 if not phantom else 0.72 if narrow else 2.0)
+    lines = (
+        (title, 0.06, 8.5, "bold", "black", room_in),
+        (subtitle, 0.235, 6.5, "normal", "#444444", width_in - 2 * edge_in),
+    )
+    for text, down_in, size, weight, colour, available_in in lines:
+        # DejaVu's mean advance is 0.55 of its size, and 0.61 in bold.
+        needed_in = len(text) * size * (0.61 if weight == "bold" else 0.55) / 72
+        figure.text(
+            edge_in / width_in,
+            1 - down_in / height_in,
+            text,
+            ha="left",
+            va="top",
+            fontsize=size * min(1.0, available_in / needed_in),
+            fontweight=weight,
+            color=colour,
+        )
     if phantom:
         figure.text(
-            1 - 0.06 / width_in,
-            top,
-            "PHANTOM: synthetic hearts, not patients",
+            1 - edge_in / width_in,
+            1 - 0.06 / height_in,
+            "PHANTOM" if narrow else "PHANTOM: synthetic hearts, not patients",
             ha="right",
             va="top",
             fontsize=6.5,
@@ -214,15 +237,79 @@ def save(figure: Figure, folder: Path, stem: str) -> list[Path]:
     return paths
 
 
-def bottom_legend(figure: Figure, handles: list[Any], *, per_row: int = 5) -> None:
+def legend_columns(labels: Sequence[str], width_in: float) -> int:
+    """How many entries of a legend stand beside each other; 0 without entries."""
+    if not labels:
+        return 0
+    # 7 pt DejaVu takes 0.056 in per character on average; handle and gaps take the rest.
+    widths_in = [0.056 * len(label) + 0.42 for label in labels]
+    if sum(widths_in) <= width_in:
+        return len(labels)
+    fitting = max(1, int(width_in / max(widths_in)))
+    rows = -(-len(labels) // fitting)
+    return -(-len(labels) // rows)
+
+
+def legend_height_in(labels: Sequence[str], width_in: float) -> float:
+    """Height of :func:`bottom_legend`, to be left free below the axes."""
+    columns = legend_columns(labels, width_in)
+    return 0.06 + 0.145 * (-(-len(labels) // columns) if columns else 0)
+
+
+def remarks(texts: Sequence[str]) -> list[Any]:
+    """Entries of a legend that are words alone."""
+    from matplotlib.lines import Line2D
+
+    return [Line2D([], [], linestyle="none", label=text) for text in texts]
+
+
+def bottom_legend(figure: Figure, handles: Sequence[Any]) -> None:
     """One legend for the whole figure, along its lower edge."""
-    if handles:
-        figure.legend(
-            handles=handles,
-            loc="lower center",
-            bbox_to_anchor=(0.5, 0.0),
-            ncols=min(per_row, len(handles)),
-            handlelength=1.6,
-            columnspacing=1.4,
-            borderaxespad=0.15,
+    if not handles:
+        return
+    labels = [str(handle.get_label()) for handle in handles]
+    figure.legend(
+        handles=handles,
+        loc="lower center",
+        bbox_to_anchor=(0.5, 0.0),
+        ncols=legend_columns(labels, float(figure.get_size_inches()[0])),
+        handlelength=1.6,
+        columnspacing=1.4,
+        labelspacing=0.35,
+        borderpad=0.1,
+        borderaxespad=0.2,
+    )
+
+
+def panels(
+    handles: Sequence[Any],
+    *,
+    axes_height_in: float,
+    left_in: Sequence[float],
+    width_in: Sequence[float],
+    labels_in: float,
+) -> tuple[Figure, list[Axes]]:
+    """A two-column figure with axes side by side, room for headline and legend left free.
+
+    Everything is measured in inches and the height grows with the legend: an automatic layout
+    would cost more time than drawing, and make axes of different figures differ in size.
+
+    Args:
+        handles: of the legend.
+        axes_height_in: height of the axes.
+        left_in: left edge of each axes.
+        width_in: width of each axes.
+        labels_in: room below the axes for tick labels, axis label and remarks.
+    """
+    total_in = TWO_COLUMNS_IN
+    labels = [str(handle.get_label()) for handle in handles]
+    bottom_in = legend_height_in(labels, total_in) + labels_in
+    height_in = bottom_in + axes_height_in + 0.52
+    figure = new_figure(total_in, height_in)
+    axes = [
+        figure.add_axes(
+            (left / total_in, bottom_in / height_in, width / total_in, axes_height_in / height_in)
         )
+        for left, width in zip(left_in, width_in, strict=True)
+    ]
+    return figure, axes

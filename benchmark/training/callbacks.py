@@ -36,9 +36,11 @@ class StepClock(keras.callbacks.Callback):
         self._start = 0.0
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Start the clock."""
         self._start = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Stop the clock; refuse a loss that is not finite."""
         loss = float((logs or {})["loss"])
         self.step_s.append(time.perf_counter() - self._start)
         if not math.isfinite(loss):
@@ -83,9 +85,11 @@ class EpochLog(keras.callbacks.Callback):
         return self.folder / "best.weights.h5"
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Start the clock."""
         self._epoch_begin = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Validate, keep the weights if they are the best, log."""
         trained = time.perf_counter()
         dice = patch_dice(self.predictor, self.batches, self.classes)
         validated = time.perf_counter()

@@ -125,7 +125,8 @@ def _processor() -> tuple[str, frozenset[str]]:
         import platform
 
         return platform.processor() or platform.machine(), frozenset()
-    fields = dict(
-        (part.strip() for part in line.split(":", 1)) for line in text.splitlines() if ":" in line
-    )
+    fields: dict[str, str] = {}
+    for line in text.splitlines():
+        name, _, value = line.partition(":")
+        fields.setdefault(name.strip(), value.strip())
     return fields.get("model name", "unknown"), frozenset(fields.get("flags", "").split())

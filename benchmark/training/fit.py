@@ -93,12 +93,14 @@ def fit(
         batch_size=spec.batch_size,
         augmentation=protocol.augmentation,
         seed=spec.seed_for("order"),
+        stop=protocol.epochs * protocol.steps_per_epoch,
     )
     model.fit(
         batches,
         steps_per_epoch=protocol.steps_per_epoch,
         epochs=protocol.epochs,
         callbacks=[clock, log],
+        shuffle=False,  # the stream comes in its own order
         verbose=0,
     )
     return Fitted(

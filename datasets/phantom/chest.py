@@ -62,17 +62,19 @@ def draw_chest(axes: tuple[Float, Float, Float], *, rng: np.random.Generator) ->
         paint(key, coverage(np.maximum((liver - 1) * 60.0, cavity + 1.0).astype(np.float32), 3.0),
               LIVER * (1.0 + 0.1 * cloud))  # fmt: skip
         _paint_spine(key, y, x, spine, float(height), cloud)
+        paint(key, coverage(-(muscle + 1.0), 2.0), FAT * (1.0 + 0.08 * cloud))
+        paint(key, coverage(-skin, 1.5), 0.0)
     return stretch(keys, (z.size, y.size, x.size))
 
 
 def _vessels(rng: np.random.Generator) -> list[tuple[float, ...]]:
     """Lung vessels as (y, x, radius, signal, z, half-length); small ones are far from the heart."""
-    found = []
-    for _ in range(60):
+    found: list[tuple[float, ...]] = []
+    for _ in range(110):
         side = float(rng.choice([-1.0, 1.0]))
         x = side * float(rng.uniform(55, 125))
         y = float(rng.uniform(-45, 55))
-        size = float(rng.uniform(1.2, 4.5)) * (1.3 - abs(x) / 150)
+        size = float(rng.uniform(1.2, 5.0)) * (1.35 - abs(x) / 130)
         z = float(rng.uniform(-70, 70))
         found.append((y, x, size, float(rng.uniform(0.3, 0.9)), z, float(rng.uniform(5, 16))))
     return found

@@ -1,7 +1,7 @@
 """Implicit shapes and closed contours from which the phantoms are built.
 
 Lengths are in millimetres. A *distance* is negative inside a shape, zero on its surface and, close
-to the surface, grows by one per millimetre; a *coverage* is the share of a pixel that a shape fills.
+to the surface, grows by one per millimetre; a *coverage* is the share of a pixel inside a shape.
 """
 
 from __future__ import annotations
@@ -88,23 +88,21 @@ def ellipsoid(centre: Point, radii: Point, rotation: NDArray[np.floating] | None
     Away from the surface the distance is an estimate of first order, good enough for soft edges.
     """
     turn = np.eye(3) if rotation is None else np.asarray(rotation, dtype=float)
-    inverse = [1.0 / r for r in radii]
+    # Along the ellipsoid's own axes, in units of its radii.
+    rows = (turn / np.asarray(radii)[:, None]).astype(np.float32)
 
     def distance(z: Float, y: Float, x: Float) -> Float:
-        offset = (z - centre[0], y - centre[1], x - centre[2])
-        scaled: Float | float = 0.0
-        slope: Float | float = 0.0
-        for row, scale in zip(turn, inverse, strict=True):
-            along = sum(
-                np.float32(c) * o for c, o in zip(row, offset, strict=True) if abs(c) > 1e-9
-            )
-            along = along * np.float32(scale)
-            scaled = scaled + along * along
-            along = along * np.float32(scale)
-            slope = slope + along * along
-        level = np.sqrt(np.asarray(scaled, dtype=np.float32))
-        steepness = np.sqrt(np.asarray(slope, dtype=np.float32)) + np.float32(1e-6)
-        return level * (level - 1.0) / steepness
+        dz, dy, dx = (v - np.float32(c) for v, c in zip((z, y, x), centre, strict=True))
+        squares = np.zeros(np.broadcast_shapes(z.shape, y.shape, x.shape), dtype=np.float32)
+        slopes = np.zeros_like(squares)
+        for (a, b, c), radius in zip(rows, radii, strict=True):
+            along = a * dz + b * dy + c * dx
+            along *= along
+            squares += along
+            along *= np.float32(1.0 / radius**2)
+            slopes += along
+        level = np.sqrt(squares)
+        return np.asarray(level * (level - 1.0) / (np.sqrt(slopes) + np.float32(1e-6)))
 
     # The half-width of a turned ellipsoid along axis j is |diag(radii)·turn[:, j]|.
     reach = np.linalg.norm(np.asarray(radii)[:, None] * turn, axis=0)
@@ -177,4 +175,3 @@ def volume_ml(shape: Shape, step_mm: float = 0.8) -> float:
     z, y, x = axes[0][:, None, None], axes[1][None, :, None], axes[2][None, None, :]
     filled = coverage(shape.distance(z, y, x), step_mm)
     return float(filled.sum(dtype=np.float64)) * step_mm**3 / 1000.0
-

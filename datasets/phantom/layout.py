@@ -29,7 +29,7 @@ def write_nifti(path: Path, array: NDArray[Any], spacing_mm: tuple[float, ...]) 
 
     Args:
         path: target ending in `.nii.gz`.
-        array: (z, y, x) or (y, x); row 0 is the top of the picture. Stored transposed, as (x, y, z).
+        array: (z, y, x) or (y, x); row 0 is the top. It is stored as (x, y, z).
         spacing_mm: pixel sizes in the order of the array's axes.
     """
     import nibabel as nib

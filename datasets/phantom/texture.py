@@ -66,8 +66,6 @@ def rician(signal: Float, sigma: float, *, rng: np.random.Generator) -> Float:
     return np.sqrt(real, out=real)
 
 
-def spread(
-    mean: float, deviation: float, *, rng: np.random.Generator, reach: float = 1.6
-) -> float:
+def spread(mean: float, deviation: float, *, rng: np.random.Generator, reach: float = 1.6) -> float:
     """A normal draw kept within `reach` deviations of its mean."""
     return mean + deviation * float(np.clip(rng.standard_normal(), -reach, reach))

@@ -84,8 +84,9 @@ class Ventricles:
         return inside**0.7 * (1.0 + self.right_skew * u)
 
     def septal_radius_at(self, z: float) -> float:
-        """Mean radius on which the crescent rests, also above the left ventricle's base."""
-        return self.outer_radius_at(max(z, self.base))
+        """Mean radius on which the crescent rests; the outflow tract closes in above the base."""
+        above = min(1.0, max(0.0, self.base - z) / 12.0)
+        return self.outer_radius_at(max(z, self.base)) * (1.0 - 0.45 * above)
 
     def inner_volume_ml(self) -> float:
         """Cavity of the left ventricle, papillary muscles included; exact."""

@@ -28,20 +28,34 @@ def draw(
     scored = {name: row for name, row in scores_by_name(rows).items() if not pd.isna(row["dice"])}
     if not scored:
         return None
-    figure = style.new_figure(style.TWO_COLUMNS_IN, 3.0)
-    left = figure.add_axes((0.075, 0.295, 0.43, 0.585))
-    right = figure.add_axes((0.555, 0.295, 0.43, 0.585), sharey=left)
+    handles = _handles(scored, looks) + style.remarks(group.failures)
+    figure, (left, right) = style.panels(
+        handles, axes_height_in=1.85, left_in=(0.58, 4.02), width_in=(3.06, 3.06), labels_in=0.54
+    )
     _panel(left, scored, "inference_ms", looks, bubbles=True)
     _panel(right, scored, "parameters", looks, bubbles=False)
-    patients = sorted({int(row["patients"]) for row in scored.values()})
-    number = f"{patients[0]}" if len(patients) == 1 else f"{patients[0]}–{patients[-1]}"
-    left.set_ylabel(f"mean foreground Dice (n = {number} patients)")
+    left.set_ylabel("mean foreground Dice")
     left.set_xlabel("inference (ms per case)")
     right.set_xlabel("parameters")
     right.tick_params(labelleft=False)
-    _limits(left, scored)
-    _legend(figure, scored, looks)
-    style.headline(figure, f"{group.title}: Dice against cost", phantom=group.phantom)
+    for axes in (left, right):
+        _limits(axes, scored)
+    style.bottom_legend(figure, handles)
+    labels = [str(handle.get_label()) for handle in handles]
+    height_in = float(figure.get_size_inches()[1])
+    figure.text(
+        0.5,
+        (style.legend_height_in(labels, style.TWO_COLUMNS_IN) + 0.08) / height_in,
+        "bars: 95 % bootstrap interval over patients · left: bubble area is proportional to "
+        "parameters · dashed: Pareto front (black rims)",
+        ha="center",
+        va="center",
+        fontsize=6.2,
+        color="#444444",
+    )
+    style.headline(
+        figure, f"{group.title}: Dice against cost", group.subtitle, phantom=group.phantom
+    )
     return figure
 
 
@@ -79,10 +93,12 @@ def _panel(
             [float(row[column]) for row in ranked], [float(row["dice"]) for row in ranked]
         )
     ]
-    if len(front) > 1:
+    _cost_axis(axes, _finite(row[column] for row in scored.values()), large=column == "parameters")
+    if front:
+        # To the right of its last point the front goes on: more cost, no more Dice.
         axes.step(
-            [row[column] for row in front],
-            [row["dice"] for row in front],
+            [*(row[column] for row in front), axes.get_xlim()[1]],
+            [*(row["dice"] for row in front), front[-1]["dice"]],
             where="post",
             color="#555555",
             linestyle=(0, (4, 2)),
@@ -115,7 +131,6 @@ def _panel(
             linewidth=0.9,
             zorder=3,
         )
-    _cost_axis(axes, _finite(row[column] for row in scored.values()), large=column == "parameters")
 
 
 def _cost_axis(axes: Axes, values: list[float], *, large: bool) -> None:
@@ -167,11 +182,10 @@ def _finite(values: Any) -> list[float]:
     return [float(value) for value in values if np.isfinite(value)]
 
 
-def _legend(
-    figure: Figure,
+def _handles(
     scored: Mapping[tuple[str, str], pd.Series[Any]],
     looks: Mapping[tuple[str, str], style.Look],
-) -> None:
+) -> list[Any]:
     from matplotlib.lines import Line2D
 
     handles = []
@@ -189,14 +203,4 @@ def _legend(
                 label=f"{row_title(*name)} ({magnitude(row['parameters'])}{partial})",
             )
         )
-    style.bottom_legend(figure, handles)
-    figure.text(
-        0.5,
-        0.115,
-        "bars: 95 % bootstrap interval over patients · left: bubble area is proportional to "
-        "parameters · dashed: Pareto front (black rims)",
-        ha="center",
-        va="center",
-        fontsize=6.2,
-        color="#444444",
-    )
+    return handles

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_COLOURS = "cividis"  # even in grey and for every kind of colour vision
 _ROW_IN = 0.42
 
 
@@ -33,7 +32,10 @@ def draw(groups: Sequence[Group], frame: pd.DataFrame) -> Figure:
     """
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
+    from seaborn import light_palette
 
+    # One hue from light to dark: reads the same in grey and for every kind of colour vision.
+    colours = light_palette("#0B4F8A", as_cmap=True)
     names = _names(groups)
     tables = [scores_by_name(by_group(frame, group)) for group in groups]
     values = [
@@ -48,7 +50,7 @@ def draw(groups: Sequence[Group], frame: pd.DataFrame) -> Figure:
     label_in = 0.25 + 0.062 * max(len(row_title(*name)) for name in names)
     column_in = max(1.05, 0.066 * max(len(line) for group in groups for line in _heading(group)))
     width_in = max(style.ONE_COLUMN_IN, label_in + len(groups) * (column_in + 0.06) + 0.6)
-    top_in, bottom_in = 0.68, 0.3
+    top_in, bottom_in = 0.76, 0.26
     height_in = top_in + bottom_in + _ROW_IN * len(names)
     figure = style.new_figure(width_in, height_in)
     for index, (group, table) in enumerate(zip(groups, tables, strict=True)):
@@ -61,7 +63,7 @@ def draw(groups: Sequence[Group], frame: pd.DataFrame) -> Figure:
                 _ROW_IN * len(names) / height_in,
             )
         )
-        _column(axes, group, names, table, scale)
+        _column(axes, group, names, table, ScalarMappable(scale, colours))
         axes.set_yticks(
             [row + 0.5 for row in range(len(names))],
             [row_title(*name) for name in names] if index == 0 else [""] * len(names),
@@ -71,11 +73,16 @@ def draw(groups: Sequence[Group], frame: pd.DataFrame) -> Figure:
     bar = figure.add_axes(
         (right / width_in, bottom_in / height_in, 0.1 / width_in, _ROW_IN * len(names) / height_in)
     )
-    figure.colorbar(ScalarMappable(scale, _COLOURS), cax=bar)
+    figure.colorbar(ScalarMappable(scale, colours), cax=bar)
     bar.tick_params(labelsize=6)
     bar.grid(visible=False)
     phantom = groups[0].phantom
-    style.headline(figure, "Mean foreground Dice", phantom=phantom)
+    style.headline(
+        figure,
+        "Mean foreground Dice",
+        "synthetic hearts, not patients" if phantom else f"{groups[0].source} data",
+        phantom=phantom,
+    )
     figure.text(
         0.06 / width_in,
         0.08 / height_in,
@@ -108,7 +115,7 @@ def _column(
     group: Group,
     names: Sequence[tuple[str, str]],
     table: Any,
-    scale: Any,
+    shades: Any,
 ) -> None:
     import seaborn
 
@@ -116,9 +123,9 @@ def _column(
     seaborn.heatmap(
         values,
         ax=axes,
-        cmap=_COLOURS,
-        vmin=scale.vmin,
-        vmax=scale.vmax,
+        cmap=shades.cmap,
+        vmin=shades.norm.vmin,
+        vmax=shades.norm.vmax,
         cbar=False,
         linewidths=1.5,
         linecolor="white",
@@ -147,9 +154,19 @@ def _column(
             va="center",
             fontsize=6.2,
             fontweight="bold" if row["rank"] is not pd.NA and row["rank"] == 1 else "normal",
-            color="white" if scale(row["dice"]) < 0.5 else "black",
+            color=_ink(shades.to_rgba(row["dice"])),
             linespacing=1.15,
         )
+
+
+def _ink(background: tuple[float, float, float, float]) -> str:
+    """Black or white, whichever has more contrast on a colour (WCAG 2.2 relative luminance)."""
+    linear = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+        for part in background[:3]
+    ]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return "black" if luminance > 0.179 else "white"
 
 
 def _reason(group: Group, name: tuple[str, str]) -> str:

@@ -7,8 +7,8 @@ the panel shows what the numbers mean and not what looks well.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,13 +63,19 @@ def draw(group: Group) -> Figure | None:
     panel_in = min(1.75, (style.TWO_COLUMNS_IN - 0.42) / columns) if columns <= 6 else 1.13
     width_in = max(style.ONE_COLUMN_IN, 0.42 + columns * panel_in)
     panel_in = min(panel_in, (width_in - 0.42) / columns)
-    top_in, bottom_in = 0.5, 0.46
+    colours = style.class_colours(group.classes)
+    handles = _handles(group, colours)
+    bottom_in = 0.2 + style.legend_height_in([str(item.get_label()) for item in handles], width_in)
+    top_in = 0.66 if any(variant for _, variant in names) else 0.56
     height_in = top_in + bottom_in + len(chosen) * panel_in
     figure = style.new_figure(width_in, height_in)
-    colours = style.class_colours(group.classes)
     labels = {name: label for run in group.runs for name, label in run.labels.items()}
     for row, (rank, case) in enumerate(chosen):
-        slices = {name: read_slice(folders[name][case]) for name in names if case in folders[name]}
+        slices = {
+            name: only_labels(read_slice(folders[name][case]), labels.values())
+            for name in names
+            if case in folders[name]
+        }
         window = _window(list(slices.values()))
         for column in range(columns):
             axes = figure.add_axes(
@@ -95,8 +101,24 @@ def draw(group: Group) -> Figure | None:
                     axes.text(0.5, 0.5, "no slice", ha="center", transform=axes.transAxes)
             if row == 0:
                 axes.set_title(title.replace(" (", "\n("), fontsize=6.8, pad=2.5)
-    _legend(figure, group, colours)
-    style.headline(figure, group.title, phantom=group.phantom)
+    style.bottom_legend(figure, handles)
+    figure.text(
+        0.5,
+        (bottom_in - 0.1) / height_in,
+        "number: mean foreground Dice of the whole case · dashed: truth",
+        ha="center",
+        va="center",
+        fontsize=6.2,
+        color="#444444",
+    )
+    style.headline(
+        figure,
+        f"{group.title}: best, median and worst case"
+        if len(chosen) == 3
+        else f"{group.title}: {' and '.join(rank for rank, _ in chosen)} case",
+        group.subtitle,
+        phantom=group.phantom,
+    )
     return figure
 
 
@@ -138,6 +160,16 @@ def read_slice(path: Path) -> Slice:
         )
 
 
+def only_labels(one: Slice, labels: Iterable[int]) -> Slice:
+    """The slice without classes that are not scored: what has no truth cannot be an error."""
+    known = list(labels)
+    return replace(
+        one,
+        truth=np.where(np.isin(one.truth, known), one.truth, 0).astype(np.uint8),
+        prediction=np.where(np.isin(one.prediction, known), one.prediction, 0).astype(np.uint8),
+    )
+
+
 def _slices(group: Group) -> dict[tuple[str, str], dict[str, Path]]:
     """Files of each architecture by case, from the run with the lowest fold and seed."""
     found: dict[tuple[str, str], dict[str, Path]] = {}
@@ -165,12 +197,18 @@ def _window(slices: Sequence[Slice]) -> Window:
     side_mm = max(side_mm, 16 * max(y_mm, x_mm))
     height, width = max(2, round(side_mm / y_mm)), max(2, round(side_mm / x_mm))
     return Window(
-        row=round((rows[0] + rows[-1] + 1 - height) / 2),
-        column=round((columns[0] + columns[-1] + 1 - width) / 2),
+        row=_start(rows, height, marked.shape[0]),
+        column=_start(columns, width, marked.shape[1]),
         rows=height,
         columns=width,
         step=max(1, math.ceil(max(height, width) / _SIDE)),
     )
+
+
+def _start(occupied: npt.NDArray[np.intp], length: int, available: int) -> int:
+    """Where a window around the occupied pixels begins; inside the picture if it fits there."""
+    centred = round((int(occupied[0]) + int(occupied[-1]) + 1 - length) / 2)
+    return min(max(centred, 0), available - length) if length <= available else centred
 
 
 def _cut(array: Image, window: Window) -> Image:
@@ -207,12 +245,12 @@ def _truth(
         start = 0.05 * columns
         axes.plot([start, start + length], [0.95 * rows] * 2, color="white", linewidth=1.6)
         axes.text(
-            start + length / 2,
+            start,
             0.93 * rows,
             f"{_BAR_MM:g} mm",
             color="white",
             fontsize=5.5,
-            ha="center",
+            ha="left",
             va="bottom",
         )
 
@@ -234,6 +272,8 @@ def _prediction(
         tint = 255 * np.array(style.rgb(colour), np.float32)
         picture[mask] = (1 - _BLEND) * picture[mask] + _BLEND * tint
     _show(axes, picture.astype(np.uint8))
+    white = dict.fromkeys(labels, "white")
+    _contours(axes, truth, labels, white, width=0.45, dashes=(0, (3, 2)))
     _contours(axes, prediction, labels, colours, width=0.8)
     axes.text(
         0.97,
@@ -259,16 +299,27 @@ def _contours(
     colours: Mapping[str, str],
     *,
     width: float,
+    dashes: str | tuple[float, tuple[float, float]] = "solid",
 ) -> None:
-    for name, label in labels.items():
-        inside = mask == label
+    # Where one structure lies in another they share a border: the inner one is drawn last.
+    for name in sorted(labels, key=lambda name: -_extent(mask == labels[name])):
+        inside = mask == labels[name]
         if inside.any() and not inside.all():
             axes.contour(
-                inside.astype(np.float32), levels=[0.5], colors=[colours[name]], linewidths=width
+                inside.astype(np.float32),
+                levels=[0.5],
+                colors=[colours[name]],
+                linewidths=width,
+                linestyles=[dashes],
             )
 
 
-def _legend(figure: Figure, group: Group, colours: Mapping[str, str]) -> None:
+def _extent(inside: npt.NDArray[np.bool_]) -> int:
+    """Area of the box around a structure."""
+    return int(inside.any(axis=0).sum() * inside.any(axis=1).sum())
+
+
+def _handles(group: Group, colours: Mapping[str, str]) -> list[Any]:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -284,14 +335,4 @@ def _legend(figure: Figure, group: Group, colours: Mapping[str, str]) -> None:
         errors.append(
             Patch(facecolor=style.CONFUSED_COLOUR, alpha=_BLEND + 0.25, label="wrong class")
         )
-    style.bottom_legend(figure, [*lines, *errors], per_row=6)
-    height_in = figure.get_size_inches()[1]
-    figure.text(
-        0.5,
-        0.33 / height_in,
-        "number: mean foreground Dice of the whole case",
-        ha="center",
-        va="center",
-        fontsize=6.2,
-        color="#444444",
-    )
+    return [*lines, *errors]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MANY_POINTS = 1500
+_SIZES = {"^": 1.5, "v": 1.5, "D": 0.9}  # markers of equal area look unequal
 _ALL = "all classes"
 
 
@@ -33,22 +34,24 @@ def draw(group: Group, looks: Mapping[tuple[str, str], style.Look]) -> Figure | 
         return None
     names = [name for name in group.names if (points["name"] == name).any()]
     clusters = list(dict.fromkeys(points["cluster"]))
-    figure = style.new_figure(style.TWO_COLUMNS_IN, 3.15)
-    axes = figure.add_axes((0.068, 0.255, 0.922, 0.635))
     low = _lower_limit(points)
-    strip = 0.08 * (1 - low) if low > 0 and points["zero"].any() else 0.0
-    width = 0.82 / len(names)
+    strip = 0.13 * (1 - low) if low > 0 and points["zero"].any() else 0.0
+    handles = _handles(group, names, looks, crosses=bool(strip))
+    figure, (axes,) = style.panels(
+        handles, axes_height_in=2.05, left_in=(0.54,), width_in=(6.58,), labels_in=0.33
+    )
+    width = min(0.3, 0.82 / len(names))
     for position, cluster in enumerate(clusters):
         for index, name in enumerate(names):
             chosen = points[(points["cluster"] == cluster) & (points["name"] == name)]
             centre = position + (index - (len(names) - 1) / 2) * width
             _box(axes, chosen, centre, width, looks[name])
-            _crosses(axes, chosen, centre, width, looks[name], low - strip / 2, len(points))
+            _crosses(axes, chosen, centre, width, looks[name], low - 0.6 * strip, len(points))
     if strip:
         axes.axhline(low, color="#888888", linewidth=0.6, linestyle=(0, (4, 3)))
     axes.set_ylim(low - strip, 1.005)
     ticks = [tick for tick in axes.get_yticks() if low - 1e-9 <= tick <= 1]
-    extra = [low - strip / 2] if strip else []
+    extra = [low - 0.6 * strip] if strip else []
     axes.set_yticks(extra + ticks, ["0"] * len(extra) + [f"{tick:.2g}" for tick in ticks])
     axes.set_xlim(-0.5, len(clusters) - 0.5)
     axes.set_xticks(
@@ -60,8 +63,8 @@ def draw(group: Group, looks: Mapping[tuple[str, str], style.Look]) -> Figure | 
     for edge in range(1, len(clusters)):
         axes.axvline(edge - 0.5, color="#cccccc", linewidth=0.6)
     axes.set_ylabel("Dice per case")
-    _legend(figure, group, names, looks, crosses=bool(strip))
-    style.headline(figure, f"{group.title}: Dice by class", phantom=group.phantom)
+    style.bottom_legend(figure, handles)
+    style.headline(figure, f"{group.title}: Dice by class", group.subtitle, phantom=group.phantom)
     return figure
 
 
@@ -130,7 +133,7 @@ def _crosses(
     axes.scatter(
         across[~zero],
         heights[~zero],
-        s=5 if total <= _MANY_POINTS else 2.5,
+        s=_SIZES.get(look.marker, 1.0) * (5 if total <= _MANY_POINTS else 2.5),
         marker=look.marker,
         color=look.colour,
         edgecolor="white",
@@ -149,14 +152,13 @@ def _count(points: pd.DataFrame, cluster: str) -> str:
     return f"n = {low} cases" if low == high else f"n = {low}–{high} cases"
 
 
-def _legend(
-    figure: Figure,
+def _handles(
     group: Group,
     names: list[tuple[str, str]],
     looks: Mapping[tuple[str, str], style.Look],
     *,
     crosses: bool,
-) -> None:
+) -> list[Any]:
     from matplotlib.lines import Line2D
 
     handles = [
@@ -172,8 +174,7 @@ def _legend(
         )
         for name in names
     ]
-    failed = dict.fromkeys(f"{run.title}: — ({run.status})" for run in group.runs if not run.ok)
-    handles += [Line2D([], [], linestyle="none", label=text) for text in failed]
+    handles += style.remarks(group.failures)
     if crosses:
         handles.append(
             Line2D(
@@ -186,4 +187,4 @@ def _legend(
                 label="missed or invented (Dice 0)",
             )
         )
-    style.bottom_legend(figure, handles)
+    return handles

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -26,33 +26,44 @@ def draw(group: Group, looks: Mapping[tuple[str, str], style.Look]) -> Figure | 
     epochs = group.epochs
     if epochs.empty:
         return None
-    figure = style.new_figure(style.TWO_COLUMNS_IN, 2.55)
-    loss, dice, clock = (
-        figure.add_axes((left, 0.275, 0.262, 0.585)) for left in (0.065, 0.393, 0.725)
+    handles = _handles(group, looks)
+    figure, (loss, dice, clock) = style.panels(
+        handles,
+        axes_height_in=1.6,
+        left_in=(0.5, 2.93, 5.32),
+        width_in=(1.82, 1.82, 1.82),
+        labels_in=0.37,
     )
     longest = float(epochs["elapsed_s"].max()) if epochs["elapsed_s"].notna().any() else 0.0
     unit, name_of_unit = (3600.0, "h") if longest > 3 * 3600 else (60.0, "min")
     if longest < 180:
         unit, name_of_unit = 1.0, "s"
-    for name in group.names:
+    for place, name in enumerate(group.names):
+        turn = place / len(group.names)
         mine = epochs[(epochs["architecture"] == name[0]) & (epochs["variant"] == name[1])]
         if mine.empty:
             continue
         look = looks[name]
-        _curves(loss, mine, "epoch", "loss", 1.0, look)
-        _curves(dice, mine, "epoch", "validation_dice", 1.0, look)
-        _curves(clock, mine, "elapsed_s", "validation_dice", unit, look)
+        _curves(loss, mine, "epoch", "loss", 1.0, look, turn)
+        _curves(dice, mine, "epoch", "validation_dice", 1.0, look, turn)
+        _curves(clock, mine, "elapsed_s", "validation_dice", unit, look, turn)
     loss.set(xlabel="epoch", ylabel="training loss")
     dice.set(xlabel="epoch", ylabel="validation Dice")
     clock.set(xlabel=f"training time ({name_of_unit})", ylabel="validation Dice")
     _scales(loss, dice, clock, epochs)
-    _legend(figure, group, looks)
-    style.headline(figure, f"{group.title}: training", phantom=group.phantom)
+    style.bottom_legend(figure, handles)
+    style.headline(figure, f"{group.title}: training", group.subtitle, phantom=group.phantom)
     return figure
 
 
 def _curves(
-    axes: Axes, mine: pd.DataFrame, across: str, column: str, unit: float, look: style.Look
+    axes: Axes,
+    mine: pd.DataFrame,
+    across: str,
+    column: str,
+    unit: float,
+    look: style.Look,
+    turn: float,
 ) -> None:
     known = mine.dropna(subset=[across, column])
     runs = [run.sort_values(across) for _, run in known.groupby("run", sort=True)]
@@ -66,7 +77,7 @@ def _curves(
             alpha=1.0 if alone else 0.55,
             marker=look.marker if alone else None,
             markersize=3.2,
-            markevery=max(1, len(run) // _MARKERS_PER_LINE),
+            markevery=_spread(len(run), turn),
         )
     if alone or not runs or across != "epoch":
         return
@@ -78,8 +89,14 @@ def _curves(
         linewidth=1.6,
         marker=look.marker,
         markersize=3.2,
-        markevery=max(1, len(table) // _MARKERS_PER_LINE),
+        markevery=_spread(len(table), turn),
     )
+
+
+def _spread(length: int, turn: float) -> tuple[int, int]:
+    """First marker and distance between markers: lines take turns, so that none hides another."""
+    step = max(1, length // _MARKERS_PER_LINE)
+    return int(turn * step), step
 
 
 def _scales(loss: Axes, dice: Axes, clock: Axes, epochs: pd.DataFrame) -> None:
@@ -92,20 +109,19 @@ def _scales(loss: Axes, dice: Axes, clock: Axes, epochs: pd.DataFrame) -> None:
     if low >= 0:
         loss.set_ylim(bottom=0)
     for axes in (loss, dice):
-        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    clock.xaxis.set_major_locator(MaxNLocator(5))
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
+    clock.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     clock.set_xlim(left=0)
 
 
-def _legend(figure: Figure, group: Group, looks: Mapping[tuple[str, str], style.Look]) -> None:
+def _handles(group: Group, looks: Mapping[tuple[str, str], style.Look]) -> list[Any]:
     from matplotlib.lines import Line2D
 
-    handles = []
+    handles: list[Any] = []
     for name in group.names:
-        runs = group.of(name)
-        failed = sorted({run.status for run in runs if not run.ok})
-        remark = f"; — ({', '.join(failed)})" if failed else ""
-        done = sum(run.ok for run in runs)
+        done = sum(run.ok for run in group.of(name))
+        if not done:
+            continue
         look = looks[name]
         handles.append(
             Line2D(
@@ -114,7 +130,7 @@ def _legend(figure: Figure, group: Group, looks: Mapping[tuple[str, str], style.
                 color=look.colour,
                 marker=look.marker,
                 markersize=3.6,
-                label=f"{row_title(*name)} (n = {done} run{'s' * (done != 1)}{remark})",
+                label=f"{row_title(*name)} (n = {done} run{'s' * (done != 1)})",
             )
         )
-    style.bottom_legend(figure, handles, per_row=4)
+    return handles + style.remarks(group.failures)

@@ -1,0 +1,231 @@
+"""Ranks of methods, by several schemes, and how stable they are.
+
+The schemes are those of challengeR (Wiesenfarth et al., Scientific Reports 2021), for tables of one
+value per case and method, `(cases, methods)`. Missing values lose: per case they take the worst
+rank, and in a mean the worst value of the table. A case that no method has a value for says
+nothing and is left out.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from benchmark.errors import BenchmarkError
+from benchmark.statistics import DECIMALS, holm, min_ranks
+
+Floats = npt.NDArray[np.float64]
+Average = Literal["mean", "median"]
+Scheme = Literal[
+    "mean then rank", "median then rank", "rank then mean", "rank then median", "test then rank"
+]
+SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
+
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Stability:
+    """How a ranking fares when cases are drawn anew.
+
+    Attributes:
+        scheme: The ranking scheme.
+        ranks: Ranks on the table itself, `(methods,)`.
+        drawn_ranks: Ranks on each bootstrap draw, `(draws, methods)`.
+        kendall_tau: Kendall's tau of each draw with the ranking itself, `(draws,)`; NaN where all
+            methods of either share one rank.
+    """
+
+    scheme: Scheme
+    ranks: Floats
+    drawn_ranks: Floats
+    kendall_tau: Floats
+
+
+def aggregate_then_rank(
+    table: npt.ArrayLike, *, average: Average = "mean", higher_is_better: bool = True
+) -> Floats:
+    """Average each method over cases, then rank the averages, `(methods,)`."""
+    values = _known(table)
+    worst = np.nanmin(values) if higher_is_better else np.nanmax(values)
+    averages = _AVERAGES[average](np.where(np.isnan(values), worst, values))
+    return min_ranks(averages, higher_is_better=higher_is_better)
+
+
+def rank_then_aggregate(
+    table: npt.ArrayLike, *, average: Average = "mean", higher_is_better: bool = True
+) -> Floats:
+    """Rank the methods within each case, then rank the averages of their ranks, `(methods,)`."""
+    averages = _AVERAGES[average](min_ranks(_known(table), higher_is_better=higher_is_better))
+    return min_ranks(averages, higher_is_better=False)
+
+
+def wins(
+    table: npt.ArrayLike, *, higher_is_better: bool = True, adjusted: bool = False
+) -> npt.NDArray[np.int64]:
+    """Count over how many others each method is significantly better, `(methods,)`.
+
+    One-sided paired Wilcoxon signed-rank tests (normal approximation, level 0.05), adjusted by
+    Holm's method or not. A pair is tested on the cases with both values.
+    """
+    values = _known(table) if higher_is_better else -_known(table)
+    better, other = np.array(list(permutations(range(values.shape[1]), 2)), dtype=int).T
+    p_values = _wilcoxon_p(values[:, better] - values[:, other])
+    significant = np.asarray(holm(p_values) if adjusted else p_values) < ALPHA
+    return np.bincount(better[significant], minlength=values.shape[1])
+
+
+def rank_by_wins(
+    table: npt.ArrayLike, *, higher_is_better: bool = True, adjusted: bool = False
+) -> Floats:
+    """Rank the methods by their number of `wins`, `(methods,)`."""
+    won = wins(table, higher_is_better=higher_is_better, adjusted=adjusted)
+    return min_ranks(won, higher_is_better=True)
+
+
+def rank(table: npt.ArrayLike, scheme: Scheme, *, higher_is_better: bool = True) -> Floats:
+    """Rank the methods by one of `SCHEMES`, `(methods,)`.
+
+    Raises:
+        BenchmarkError: If no case has a value.
+        ValueError: If the scheme is unknown.
+    """
+    if scheme == "test then rank":
+        return rank_by_wins(table, higher_is_better=higher_is_better)
+    if scheme not in SCHEMES:
+        raise ValueError(f"Expected a scheme among {', '.join(SCHEMES)}. Received: {scheme}")
+    first, last = scheme.split(" then ")
+    if first == "rank":
+        return rank_then_aggregate(table, average=_average(last), higher_is_better=higher_is_better)
+    return aggregate_then_rank(table, average=_average(first), higher_is_better=higher_is_better)
+
+
+def rank_stability(
+    table: npt.ArrayLike,
+    scheme: Scheme,
+    *,
+    seed: int,
+    draws: int = 1000,
+    higher_is_better: bool = True,
+) -> Stability:
+    """Rank bootstrap draws of the cases and compare each with the ranking of the table.
+
+    Args:
+        table: One value per case (or per patient) and method, `(cases, methods)`.
+        scheme: One of `SCHEMES`.
+        seed: Seed of the draws.
+        draws: Number of draws; 1,000 as in challengeR.
+        higher_is_better: False for distances.
+    """
+    values = _known(table)
+    ranks = rank(values, scheme, higher_is_better=higher_is_better)
+    rng = np.random.default_rng(seed)
+    drawn = np.array(
+        [
+            rank(
+                values[rng.integers(len(values), size=len(values))],
+                scheme,
+                higher_is_better=higher_is_better,
+            )
+            for _ in range(draws)
+        ]
+    )
+    return Stability(scheme, ranks, drawn, np.array([_tau(ranks, other) for other in drawn]))
+
+
+def friedman(table: npt.ArrayLike) -> tuple[float, float]:
+    """Test whether all methods are alike: Friedman's chi² and its p-value.
+
+    Only cases with a value of every method count; NaN for fewer than three methods or two cases.
+    """
+    values = np.round(_known(table), DECIMALS)
+    values = values[~np.isnan(values).any(axis=1)]
+    if values.shape[1] < 3 or len(values) < 2 or not np.ptp(values, axis=1).any():
+        return float("nan"), float("nan")
+    statistic, p = stats.friedmanchisquare(*values.T)
+    return float(statistic), float(p)
+
+
+def mean_ranks(rankings: npt.ArrayLike) -> Floats:
+    """Mean rank of each method over datasets, `(datasets, methods)` to `(methods,)`.
+
+    A description only: over three datasets no test of it has power.
+    """
+    return np.asarray(np.asarray(rankings, dtype=np.float64).mean(axis=0))
+
+
+def challenger_csv(tasks: Sequence[tuple[str, Sequence[str], Sequence[str], npt.ArrayLike]]) -> str:
+    """Write tables as the CSV that challengeR reads: `task,alg_name,value,case`, missing as NA.
+
+    Args:
+        tasks: For each task its name, the methods, the cases, and values `(cases, methods)`.
+
+    Returns:
+        The text of the file, for `read.csv` and `as.challenge(..., by = "task")`.
+    """
+    import csv
+    import io
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["task", "alg_name", "value", "case"])
+    for task, methods, cases, table in tasks:
+        for case, row in zip(cases, np.asarray(table, dtype=np.float64), strict=True):
+            for method, value in zip(methods, row, strict=True):
+                shown = "NA" if np.isnan(value) else repr(float(value))
+                writer.writerow([task, method, shown, case])
+    return text.getvalue()
+
+
+_AVERAGES: dict[Average, Callable[[Floats], Floats]] = {
+    "mean": lambda values: np.asarray(values.mean(axis=0)),
+    "median": lambda values: np.asarray(np.median(values, axis=0)),
+}
+
+
+def _average(word: str) -> Average:
+    return "median" if word == "median" else "mean"
+
+
+def _known(table: npt.ArrayLike) -> Floats:
+    values = np.asarray(table, dtype=np.float64)
+    values = values[~np.isnan(values).all(axis=1)]
+    if not len(values):
+        raise BenchmarkError(
+            "Expected a table (cases, methods) with a value in it. Received: none. "
+            "Look for runs that failed."
+        )
+    return values
+
+
+def _wilcoxon_p(differences: Floats) -> Floats:
+    """One-sided p-values of columns of paired differences `(cases, pairs)`, that they exceed 0.
+
+    The normal approximation with corrections for ties and continuity, differences of 0 left out:
+    R's `wilcox.test(..., exact = FALSE)`. In one go for all pairs, as bootstraps ask for thousands.
+    """
+    # A missing difference leaves as a 0 does.
+    rounded = np.round(np.nan_to_num(differences, nan=0.0), DECIMALS)
+    used = rounded != 0
+    unused = (~used).sum(axis=0)
+    low, high = (
+        stats.rankdata(np.abs(rounded), method=method, axis=0) - unused for method in ("min", "max")
+    )
+    counted = len(rounded) - unused
+    positive = np.where(rounded > 0, (low + high) / 2, 0).sum(axis=0)
+    ties = np.where(used, np.square(high - low + 1) - 1, 0).sum(axis=0)
+    variance = counted * (counted + 1) * (2 * counted + 1) / 24 - ties / 48
+    excess = positive - counted * (counted + 1) / 4 - 0.5
+    # Nothing to test: not significant.
+    z = np.divide(excess, np.sqrt(variance), out=np.full(excess.shape, -np.inf), where=variance > 0)
+    return np.asarray(stats.norm.sf(z))
+
+
+def _tau(first: Floats, second: Floats) -> float:
+    if not np.ptp(first) or not np.ptp(second):
+        return float("nan")
+    return float(stats.kendalltau(first, second).statistic)

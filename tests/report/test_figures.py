@@ -1,0 +1,244 @@
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from benchmark.report import style, write_report
+from benchmark.report.figures import overlays, scores
+from benchmark.report.figures.costs import pareto_front
+from benchmark.report.groups import comparison_groups
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    """One report of two groups, made once: a phantom one with a failed run, and a real one."""
+    from importlib.util import module_from_spec, spec_from_file_location
+    from pathlib import Path
+
+    spec = spec_from_file_location("made_up", Path(__file__).with_name("conftest.py"))
+    assert spec
+    assert spec.loader
+    made = module_from_spec(spec)
+    spec.loader.exec_module(made)
+    results = tmp_path_factory.mktemp("results")
+    records = [
+        made.make_record(results, "unet", "acdc", "phantom"),
+        made.make_record(results, "vnet", "acdc", "phantom"),
+        made.make_record(results, "deeplabv3", "acdc", "phantom", status="oom"),
+        made.make_record(results, "unet", "decathlon", "real"),
+    ]
+    done = [item for item in records if item["status"] == "ok"]
+    tables = [made.make_cases(item, 4) for item in done]
+    for item, table in zip(done, tables, strict=True):
+        made.write_slices(item, table, 48)
+    cases = pd.concat(tables, ignore_index=True)
+    epochs = pd.concat([made.make_epochs(item, 5) for item in done], ignore_index=True)
+    return results, records, cases, epochs, write_report(results, records, cases, epochs)
+
+
+def test_each_group_has_its_figures_and_the_source_is_in_the_name(report):
+    results, *_, paths = report
+    stems = {path.stem for path in paths if path.suffix == ".png"}
+    kinds = ("dice", "cost", "training", "overlay")
+    assert stems == {
+        *(f"{kind}_acdc_phantom" for kind in kinds),
+        *(f"{kind}_decathlon_real" for kind in kinds),
+        "heatmap_phantom",
+        "heatmap_real",
+    }
+    assert all(path.is_file() for path in paths)
+    assert len(paths) == 4 + 3 * len(stems)
+    assert paths[0] == results / "report" / "leaderboard.csv"
+
+
+def test_files_open(report):
+    for path in report[-1]:
+        if path.suffix == ".png":
+            with Image.open(path) as image:
+                image.verify()
+            with Image.open(path) as image:
+                assert image.info["dpi"][0] >= 200
+        elif path.suffix == ".svg":
+            assert ElementTree.parse(path).getroot().tag.endswith("svg")
+        elif path.suffix == ".pdf":
+            content = path.read_bytes()
+            assert content.startswith(b"%PDF")
+            assert content.rstrip().endswith(b"%%EOF")
+            assert b"/CreationDate" not in content
+            assert b"/Type3" not in content
+
+
+def svg_text(path):
+    return " ".join("".join(node.itertext()) for node in ElementTree.parse(path).iter())
+
+
+def test_phantoms_are_marked_and_real_data_is_not(report):
+    for path in report[-1]:
+        if path.suffix == ".svg":
+            text = svg_text(path)
+            assert ("PHANTOM" in text) == ("phantom" in path.stem)
+            assert ("real data" in text) == ("real" in path.stem)
+
+
+def test_text_stays_text_and_failed_runs_are_told(report):
+    paths = {path.name: path for path in report[-1]}
+    for kind in ("dice", "cost", "training"):
+        assert "DeepLabv3: — (oom)" in svg_text(paths[f"{kind}_acdc_phantom.svg"])
+    assert "— (oom)" in svg_text(paths["heatmap_phantom.svg"])
+
+
+def test_the_same_records_give_the_same_bytes(report, tmp_path, monkeypatch):
+    monkeypatch.setattr(style, "FORMATS", ("svg",))  # the slow PDF adds nothing here
+    _, records, cases, epochs, paths = report
+    for again in write_report(tmp_path, records, cases, epochs):
+        first = next(path for path in paths if path.name == again.name)
+        assert first.read_bytes() == again.read_bytes(), again.name
+
+
+def test_the_order_of_the_records_changes_nothing(report, tmp_path):
+    from benchmark.report.leaderboard import leaderboard
+    from benchmark.report.tables import write_tables
+
+    _, records, cases, epochs, paths = report
+    groups = comparison_groups(records[::-1], cases, epochs)
+    for again in write_tables(tmp_path, leaderboard(groups), groups):
+        first = next(path for path in paths if path.name == again.name)
+        assert first.read_bytes() == again.read_bytes(), again.name
+
+
+def test_a_report_of_failures_alone_has_tables_and_a_heat_map(record, tmp_path):
+    records = [record(tmp_path, name, status="oom") for name in ("unet", "vnet")]
+    paths = write_report(tmp_path, records, pd.DataFrame(), pd.DataFrame())
+    assert sorted(path.name for path in paths if path.suffix == ".png") == ["heatmap_phantom.png"]
+    assert "— (oom)" in (tmp_path / "report" / "leaderboard.md").read_text(encoding="utf-8")
+
+
+def test_a_report_of_nothing_is_written(tmp_path):
+    paths = write_report(tmp_path, [], pd.DataFrame(), pd.DataFrame())
+    assert [path.name for path in paths] == [
+        "leaderboard.csv",
+        "leaderboard.md",
+        "leaderboard.tex",
+        "cases.csv",
+    ]
+
+
+def test_matplotlib_settings_are_left_alone(report):
+    import matplotlib
+
+    assert matplotlib.rcParams["svg.fonttype"] == matplotlib.rcParamsDefault["svg.fonttype"]
+    assert matplotlib.rcParams["font.size"] == matplotlib.rcParamsDefault["font.size"]
+
+
+def test_no_text_of_a_figure_overlaps_another_or_leaves_it(record, finished, tmp_path):
+    import matplotlib
+
+    from benchmark.report.figures import costs, heatmap, training
+    from benchmark.report.leaderboard import leaderboard
+
+    names = ["unet", "attention_unet", "vnet", "deeplabv3"]
+    records = [record(tmp_path, name, "acdc") for name in names]
+    records += [record(tmp_path, "vnet", "acdc", seed=1, status="diverged")]
+    groups = comparison_groups(*finished(records, patients=4, side=48))
+    frame, group = leaderboard(groups), groups[0]
+    looks = style.looks(group.names)
+    with matplotlib.rc_context(dict(style.RC)):
+        figures = [
+            scores.draw(group, looks),
+            costs.draw(group, frame, looks),
+            training.draw(group, looks),
+            overlays.draw(group),
+            heatmap.draw(groups, frame),
+        ]
+        for figure in figures:
+            assert figure is not None
+            assert not overlaps(figure)
+
+
+def overlaps(figure):
+    """Pairs of texts that overlap, and texts that leave the figure."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.text import Text
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    # Ticks beyond an axis' range exist but are not drawn.
+    unseen = set()
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            for tick in axis.get_major_ticks() + axis.get_minor_ticks():
+                if not low <= tick.get_loc() <= high:
+                    unseen |= {id(tick.label1), id(tick.label2)}
+    boxes = []
+    for text in figure.findobj(Text):
+        if id(text) not in unseen and text.get_visible() and text.get_text().strip():
+            box = text.get_window_extent(canvas.get_renderer())
+            if box.width and box.height:
+                boxes.append((text.get_text(), box))
+    width, height = canvas.get_width_height()
+    found = [
+        (first, "leaves the figure")
+        for first, box in boxes
+        if box.x0 < -1 or box.y0 < -1 or box.x1 > width + 1 or box.y1 > height + 1
+    ]
+    for index, (first, box) in enumerate(boxes):
+        for second, other in boxes[index + 1 :]:
+            across = min(box.x1, other.x1) - max(box.x0, other.x0)
+            along = min(box.y1, other.y1) - max(box.y0, other.y0)
+            if across > 2 and along > 2:
+                found.append((first, second))
+    return found
+
+
+def test_pareto_front_holds_what_nothing_beats():
+    costs = [3.0, 1.0, 2.0, 2.0, float("nan")]
+    dice = [0.9, 0.7, 0.6, 0.8, 0.99]
+    assert pareto_front(costs, dice) == [1, 3, 0]
+    assert pareto_front([1.0, 1.0], [0.5, 0.6]) == [1]
+    assert pareto_front([], []) == []
+
+
+def test_cases_are_chosen_by_rule(record, finished, tmp_path):
+    item = record(tmp_path, "unet", "decathlon")
+    records, cases, epochs = finished([item], patients=3)
+    cases = cases[cases["phase"] == "ED"].assign(dice=[0.5, 0.9, 0.7])
+    group = comparison_groups(records, cases, epochs)[0]
+    found = {("unet", ""): dict.fromkeys(cases["case"], tmp_path)}
+    assert overlays.choose_cases(group, found) == [
+        ("best", "patient001_ED"),
+        ("median", "patient002_ED"),
+        ("worst", "patient000_ED"),
+    ]
+    only = {("unet", ""): {"patient002_ED": tmp_path}}
+    assert overlays.choose_cases(group, only) == [("best", "patient002_ED")]
+    assert overlays.choose_cases(group, {}) == []
+
+
+def test_classes_that_are_not_scored_are_no_errors():
+    image = np.zeros((4, 4), np.uint8)
+    prediction = np.array([[0, 1, 2, 3]] * 4, np.uint8)
+    one = overlays.Slice(image, image, prediction, (1.0, 1.0), 0.5)
+    assert overlays.only_labels(one, [1, 2]).prediction[0].tolist() == [0, 1, 2, 0]
+
+
+def test_a_slice_without_any_structure_is_shown_whole(record, finished, tmp_path):
+    item = record(tmp_path, "unet", "decathlon")
+    group = comparison_groups(*finished([item], patients=1, side=32))[0]
+    for path in (item["path"] / "slices").glob("*.npz"):
+        empty = np.zeros((20, 30), np.uint8)
+        np.savez(
+            path, image=empty, truth=empty, prediction=empty, spacing_mm=[2.0, 1.0], dice=np.nan
+        )
+    assert overlays.draw(group) is not None
+
+
+def test_colours_belong_to_architectures():
+    alone = style.looks([("vnet", "")])
+    among = style.looks([("unet", ""), ("vnet", ""), ("zeta", ""), ("alpha", "")])
+    assert alone[("vnet", "")] == among[("vnet", "")]
+    assert len({look.colour for look in among.values()}) == 4
+    variants = style.looks([("unet", "width=16"), ("unet", "width=32")])
+    assert len({look.colour for look in variants.values()}) == 2

@@ -1,0 +1,144 @@
+"""The schemes of challengeR, on its own three example tasks or what defines them."""
+
+import csv
+import io
+import math
+from itertools import permutations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from benchmark import ranking
+from benchmark.errors import BenchmarkError
+from benchmark.statistics import min_ranks
+
+# Ranks of five methods on each of 50 cases in challengeR's task "c_random".
+RANDOM = (
+    "53412 25341 42531 15243 21345 42351 45213 25143 12354 54213 21534 23541 53124 52314 15342 "
+    "43512 15423 21354 14352 21534 23415 25134 31425 54213 15234 53241 35214 42315 43512 25413 "
+    "13254 23415 31245 25431 51324 41532 52413 12345 13542 12453 24531 51243 21543 32415 31452 "
+    "21345 35124 14253 24513 24531"
+)
+
+
+def ideal(cases=50):
+    """Five methods that keep their order on every case, as in "c_ideal"."""
+    return np.linspace(0.95, 0.55, 5) + np.random.default_rng(0).uniform(0, 0.09, (cases, 5))
+
+
+def random():
+    return np.array([[6.0 - int(rank) for rank in case] for case in RANDOM.split()])
+
+
+def worst():
+    """All orders of five values, so that no method is better, as in "c_worstcase"."""
+    return np.array(list(permutations([0.8, 0.85, 0.9, 0.95, 1.0])))
+
+
+@pytest.mark.parametrize("scheme", ranking.SCHEMES)
+def test_ideal_task(scheme):
+    assert ranking.rank(ideal(), scheme).tolist() == [1, 2, 3, 4, 5]
+    assert ranking.rank(-ideal(), scheme, higher_is_better=False).tolist() == [1, 2, 3, 4, 5]
+
+
+def test_wins_and_friedman_on_the_ideal_task():
+    assert ranking.wins(ideal()).tolist() == [4, 3, 2, 1, 0]
+    assert ranking.wins(ideal(), adjusted=True).tolist() == [4, 3, 2, 1, 0]
+    statistic, p = ranking.friedman(ideal())
+    assert statistic == pytest.approx(200)
+    assert p == pytest.approx(3.757e-42, rel=1e-3)
+
+
+def test_random_task():
+    table = random()
+    means = min_ranks(table, higher_is_better=True).mean(axis=0)
+    assert means == pytest.approx([2.72, 2.96, 3.32, 2.88, 3.12])
+    assert ranking.rank_then_aggregate(table).tolist() == [1, 3, 5, 2, 4]
+    statistic, p = ranking.friedman(table)
+    assert statistic == pytest.approx(4.224)
+    assert p == pytest.approx(0.3765, abs=5e-5)
+
+
+def test_the_scheme_can_change_the_ranking():
+    # The second method is a little worse on two cases of three, and much better on the third.
+    table = np.tile([[0.90, 0.89], [0.90, 0.89], [0.50, 0.90]], (5, 1))
+    assert ranking.aggregate_then_rank(table).tolist() == [2, 1]
+    assert ranking.rank_then_aggregate(table).tolist() == [1, 2]
+    assert ranking.aggregate_then_rank(table, average="median").tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("scheme", ranking.SCHEMES)
+def test_worst_task_is_a_tie_of_all(scheme):
+    means = worst().mean(axis=0)
+    assert len(set(means.tolist())) > 1, "float noise that rounding has to remove"
+    assert ranking.rank(worst(), scheme).tolist() == [1, 1, 1, 1, 1]
+
+
+def test_wilcoxon_agrees_with_scipy_with_ties_and_zeros():
+    rng = np.random.default_rng(0)
+    for _ in range(25):
+        cases = int(rng.integers(6, 40))
+        table = np.round(rng.normal([0.8, 0.75, 0.7], 0.1, (cases, 3)), int(rng.integers(1, 4)))
+        wanted = np.zeros(3, int)
+        for i, j in permutations(range(3), 2):
+            difference = np.round(table[:, i] - table[:, j], 10)
+            p = stats.wilcoxon(
+                difference, alternative="greater", method="approx", correction=True
+            ).pvalue
+            wanted[i] += p < 0.05
+        np.testing.assert_array_equal(ranking.wins(table), wanted)
+
+
+def test_a_missing_value_takes_the_worst_rank():
+    table = np.array([[0.9, 0.8, 0.7], [math.nan, 0.8, 0.7]])
+    assert min_ranks(table, higher_is_better=True).tolist() == [[1, 2, 3], [3, 1, 2]]
+    assert ranking.aggregate_then_rank(table).tolist() == [1, 1, 3]
+    assert ranking.aggregate_then_rank(-table, higher_is_better=False).tolist() == [1, 1, 3]
+
+
+def test_a_case_without_any_value_is_left_out():
+    table = np.vstack([ideal(6), np.full((3, 5), math.nan)])
+    for scheme in ranking.SCHEMES:
+        assert ranking.rank(table, scheme).tolist() == ranking.rank(ideal(6), scheme).tolist()
+
+
+def test_a_table_without_values_is_refused():
+    with pytest.raises(BenchmarkError, match="with a value in it"):
+        ranking.rank(np.full((3, 2), math.nan), "mean then rank")
+
+
+def test_an_unknown_scheme_is_refused():
+    with pytest.raises(ValueError, match=r"among mean then rank.*Received: best of three"):
+        ranking.rank(ideal(), "best of three")
+
+
+@pytest.mark.parametrize("scheme", ranking.SCHEMES)
+def test_stability_of_clear_and_of_chance_rankings(scheme):
+    clear = ranking.rank_stability(ideal(), scheme, seed=0, draws=60)
+    chance = ranking.rank_stability(random(), scheme, seed=0, draws=60)
+    assert clear.drawn_ranks.shape == (60, 5)
+    assert np.all(clear.kendall_tau == pytest.approx(1))
+    assert not np.nanmean(chance.kendall_tau) > 0.8
+    again = ranking.rank_stability(ideal(), scheme, seed=0, draws=60)
+    np.testing.assert_array_equal(clear.drawn_ranks, again.drawn_ranks)
+
+
+def test_friedman_needs_three_methods_and_differences():
+    assert all(math.isnan(value) for value in ranking.friedman(ideal()[:, :2]))
+    assert all(math.isnan(value) for value in ranking.friedman(np.ones((5, 3))))
+
+
+def test_mean_ranks_over_datasets():
+    assert ranking.mean_ranks([[1, 2, 3], [2, 1, 3]]).tolist() == [1.5, 1.5, 3.0]
+
+
+def test_the_export_is_what_challenger_reads():
+    text = ranking.challenger_csv(
+        [("acdc, ED", ["unet", "vnet"], ["p1", "p2"], [[0.9, 0.8], [math.nan, 0.7]])]
+    )
+    rows = list(csv.reader(io.StringIO(text)))
+    assert rows[0] == ["task", "alg_name", "value", "case"]
+    assert rows[1] == ["acdc, ED", "unet", "0.9", "p1"]
+    assert rows[3] == ["acdc, ED", "unet", "NA", "p2"]
+    assert len(rows) == 5

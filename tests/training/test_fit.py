@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmark.data.cache import CachedCase
+from benchmark.data.preprocessing import prepare
+from benchmark.errors import Diverged
+from datasets.case import Case
+
+
+@pytest.fixture
+def learning(spec):
+    """Three epochs in which a tiny network can learn bright discs."""
+    protocol = dataclasses.replace(
+        spec.protocol, epochs=3, steps_per_epoch=12, learning_rate=2e-2, weight_decay=1e-4
+    )
+    return dataclasses.replace(spec, protocol=protocol)
+
+
+def disc(index: int) -> CachedCase:
+    rng = np.random.default_rng(index)
+    y, x = np.mgrid[:32, :32]
+    centre = rng.integers(10, 22, 2)
+    mask = ((y - centre[0]) ** 2 + (x - centre[1]) ** 2 < 36).astype(np.uint8)[np.newaxis]
+    image = (mask + 0.1 * rng.normal(size=mask.shape)).astype(np.float32)
+    case = Case(f"c{index}", f"p{index}", Path("i"), Path("m"), {})
+    return CachedCase(case, prepare(image, mask, (1, 1, 1), (None, 1, 1)))
+
+
+@pytest.fixture(scope="module")
+def keras():
+    import keras
+
+    return keras
+
+
+def small_model(keras):
+    keras.utils.set_random_seed(0)
+    return keras.Sequential(
+        [
+            keras.Input((32, 32, 1)),
+            keras.layers.Conv2D(4, 3, padding="same", activation="relu"),
+            keras.layers.Conv2D(2, 1),
+        ]
+    )
+
+
+def train(keras, folder: Path, spec):
+    from benchmark.training.devices import configure
+    from benchmark.training.fit import fit
+
+    device = configure(precision="float32", compilation="none", seed=1)
+    events = []
+    model = small_model(keras)
+    fitted = fit(model, spec, [disc(i) for i in range(8)], [disc(i) for i in range(8, 10)],
+                 classes=2, device=device, folder=folder, emit=events.append)  # fmt: skip
+    return model, fitted, events
+
+
+def test_learns_logs_every_epoch_and_keeps_the_best_weights(keras, learning, tmp_path):
+    model, fitted, events = train(keras, tmp_path, learning)
+    assert fitted.validation_dice > 0.8
+    assert len(fitted.step_s) == 36
+    log = pd.read_csv(tmp_path / "epochs.csv")
+    assert list(log["epoch"]) == [1, 2, 3] == [event["epoch"] for event in events]
+    assert log["loss"].iloc[-1] < log["loss"].iloc[0]
+    assert log["validation_dice"].max() == pytest.approx(fitted.validation_dice)
+    assert log["learning_rate"].iloc[-1] < 1e-4
+    assert log["validation_dice"][fitted.best_epoch - 1] == log["validation_dice"].max()
+    model.load_weights(fitted.weights)
+    assert not list(tmp_path.glob("partial*"))
+    json.dumps(events)
+
+
+def test_same_specification_gives_the_same_training(keras, learning, tmp_path):
+    one, two = (train(keras, tmp_path, learning)[1] for _ in range(2))
+    assert one.validation_dice == pytest.approx(two.validation_dice, abs=1e-3)
+
+
+def test_loss_that_is_not_finite_stops_the_run(keras, learning, tmp_path):
+    wild = dataclasses.replace(learning.protocol, learning_rate=1e30, optimizer="sgd")
+    with pytest.raises(Diverged, match="step"):
+        train(keras, tmp_path, dataclasses.replace(learning, protocol=wild))
+
+
+def test_patch_dice_counts_all_patches_together(keras):
+    from benchmark.training.callbacks import patch_dice
+
+    truth = np.zeros((2, 4, 4), np.uint8)
+    truth[0, :2] = 1
+    guess = np.zeros((2, 4, 4), np.uint8)
+    guess[0, :1] = 1
+    guess[1, 0, 0] = 1
+
+    class Fixed:
+        def logits(self, images):
+            return np.eye(3, dtype=np.float32)[guess]
+
+    # class 1: 8 true, 5 predicted, 4 shared; class 2 is nowhere and left out
+    assert patch_dice(Fixed(), [(truth[..., None], truth)], 3) == pytest.approx(8 / 13)
+    empty = np.zeros_like(truth)
+    guess[:] = 0
+    assert patch_dice(Fixed(), [(empty[..., None], empty)], 3) == 0.0
