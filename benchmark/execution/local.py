@@ -62,8 +62,9 @@ class WorkerProcess:
             process.stdin.close()
         except BrokenPipeError:
             pass  # it died before it could listen; its exit code and log say why
-        for line in process.stdout:
-            yield json.loads(line)
+        with process.stdout as events:
+            for line in events:
+                yield json.loads(line)
         process.wait()
 
     @property

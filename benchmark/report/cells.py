@@ -91,7 +91,7 @@ def score_table(frame: pd.DataFrame, group: Group) -> Table:
 
 def cost_table(frame: pd.DataFrame, group: Group) -> Table:
     """What the scores cost: parameters, times, memory, runs."""
-    with_gpu = frame["peak_gpu_mib"].notna().any()
+    with_gpu = frame["peak_device_mib"].notna().any()
     columns = (
         Column("Dataset", "left"),
         Column("Source", "left"),
@@ -114,7 +114,7 @@ def cost_table(frame: pd.DataFrame, group: Group) -> Table:
                 Cell(duration(row["train_s"])),
                 Cell(significant(row["inference_ms"])),
                 Cell(number(row["peak_rss_mib"], 0)),
-                *((Cell(number(row["peak_gpu_mib"], 0)),) if with_gpu else ()),
+                *((Cell(number(row["peak_device_mib"], 0)),) if with_gpu else ()),
                 Cell(count(row["seeds"])),
                 Cell(count(row["folds"])),
                 Cell(status(row)),

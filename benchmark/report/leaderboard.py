@@ -111,7 +111,7 @@ def _columns(groups: Sequence[Group]) -> list[str]:
         *("rank", "dice", "dice_low", "dice_high", "iou"),
         *(f"dice_{name}" for name in classes),
         *hd95,
-        *("parameters", "train_s", "inference_ms", "peak_rss_mib", "peak_gpu_mib"),
+        *("parameters", "train_s", "inference_ms", "peak_rss_mib", "peak_device_mib"),
         *_COUNTS,
         *("unannotated_classes", "fold", "seed", "run", "error"),
     ]
@@ -156,7 +156,7 @@ def _scored_row(
         "train_s": _mean(run.timing.get("train_s") for run in runs),
         "inference_ms": _inference_ms(runs, rows),
         "peak_rss_mib": _largest(run.timing.get("peak_rss_mib") for run in runs),
-        "peak_gpu_mib": _largest(run.timing.get("peak_gpu_mib") for run in runs),
+        "peak_device_mib": _largest(run.timing.get("peak_device_mib") for run in runs),
         "seeds": len({run.seed for run in runs}),
         "folds": len({run.fold for run in runs}),
         "runs": len(runs),

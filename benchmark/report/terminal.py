@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from benchmark.report.cells import count, dice_interval, duration, magnitude, significant, status
+from benchmark.report.cells import (
+    NOTHING,
+    count,
+    dice_interval,
+    magnitude,
+    significant,
+    status,
+)
 from benchmark.report.groups import comparison_groups, row_title
-from benchmark.report.leaderboard import by_group, leaderboard
+from benchmark.report.leaderboard import PARTIAL, by_group, leaderboard
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -28,32 +36,47 @@ def leaderboard_table(records: Sequence[Mapping[str, Any]], cases: pd.DataFrame)
 
     groups = comparison_groups(records, cases, pd.DataFrame())
     frame = leaderboard(groups)
-    table = Table(box=box.SIMPLE_HEAD, title="Leaderboard", title_justify="left", pad_edge=False)
-    table.add_column("Dataset", no_wrap=True)
-    table.add_column("Source", no_wrap=True)
+    # Narrow enough for a terminal of 80 columns: datasets head their rows, and times read 4:50.
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title="Leaderboard",
+        title_justify="left",
+        pad_edge=False,
+        padding=0,
+    )
     table.add_column("Architecture", no_wrap=True)
-    for heading in ("Rank", "Dice [95 %]", "Params", "Training", "ms/case", "n"):
+    table.add_column("Source", no_wrap=True)
+    for heading in ("Rank", "Dice [95 %]", "Params", "Train", "ms/case", "n"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("Status", no_wrap=True)
     for group in groups:
+        table.add_row(Text(group.title, style="bold"))
         rows = [row for _, row in by_group(frame, group).iterrows()]
         for position, row in enumerate(rows):
-            first = row["rank"] == 1 if not pd.isna(row["rank"]) else False
-            colour = {"ok": "green", "partial": "yellow"}.get(str(row["status"]), "red")
+            first = not pd.isna(row["rank"]) and row["rank"] == 1
+            failed = not pd.isna(row["run"])
             table.add_row(
-                Text(group.title if position == 0 else ""),
-                Text(group.source, style="yellow" if group.phantom else ""),
                 Text(row_title(row["architecture"], row["variant"]), style="bold" * bool(first)),
-                count(row["rank"]),
-                Text(dice_interval(row), style="bold" * bool(first)),
+                Text(group.source, style="yellow" if group.phantom else ""),
+                "partial" if row["status"] == PARTIAL else count(row["rank"]),
+                Text(status(row), style="red")
+                if failed
+                else Text(dice_interval(row), style="bold" * bool(first)),
                 magnitude(row["parameters"]),
-                duration(row["train_s"]),
+                clock(row["train_s"]),
                 significant(row["inference_ms"]),
                 count(row["patients"]),
-                Text(status(row), style=colour),
                 end_section=position == len(rows) - 1,
             )
     if any(group.phantom for group in groups):
         table.caption = "phantom: synthetic hearts, not patients"
         table.caption_justify = "left"
     return table
+
+
+def clock(seconds: float) -> str:
+    """Seconds as ``4:50`` or ``3:20:05``, or a dash."""
+    if math.isnan(seconds):
+        return NOTHING
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -7,6 +7,7 @@ no observer drew.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -15,10 +16,25 @@ from datasets.phantom.layout import MARKER, publish
 
 __all__ = ["MARKER", "VERSION", "folder_name", "write_phantom"]
 
+_Build = Callable[[Path, int, int], Mapping[str, object]]
+
 VERSION = 1
 """Raised whenever the files that a seed gives change."""
 
-_FOLDERS = {"decathlon": "Task02_Heart", "acdc": "ACDC", "camus": "CAMUS_public"}
+_RELEASES = {
+    "decathlon": ("Task02_Heart", "left_atrium"),
+    "acdc": ("ACDC", "short_axis"),
+    "camus": ("CAMUS_public", "echo"),
+}
+"""Release folder and module of every dataset."""
+
+
+def _release(dataset: str) -> tuple[str, str]:
+    try:
+        return _RELEASES[dataset]
+    except KeyError:
+        known = ", ".join(sorted(_RELEASES))
+        raise DatasetError(f"no phantom for dataset {dataset!r}: choose one of {known}") from None
 
 
 def folder_name(dataset: str) -> str:
@@ -27,22 +43,7 @@ def folder_name(dataset: str) -> str:
     Raises:
         DatasetError: no phantom of that name exists.
     """
-    try:
-        return _FOLDERS[dataset]
-    except KeyError:
-        known = ", ".join(sorted(_FOLDERS))
-        raise DatasetError(f"no phantom for dataset {dataset!r}: choose one of {known}") from None
-
-
-def _builder(dataset: str) -> Callable[[Path, int, int], Mapping[str, object]]:
-    # Imported on use: scipy is slow to load and most callers only ask whether a phantom is there.
-    if dataset == "acdc":
-        from datasets.phantom import short_axis as module
-    elif dataset == "camus":
-        from datasets.phantom import echo as module  # type: ignore[no-redef]
-    else:
-        from datasets.phantom import left_atrium as module  # type: ignore[no-redef]
-    return module.build
+    return _release(dataset)[0]
 
 
 def write_phantom(dataset: str, root: Path, *, patients: int, seed: int) -> None:
@@ -63,12 +64,18 @@ def write_phantom(dataset: str, root: Path, *, patients: int, seed: int) -> None
         DatasetError: unknown dataset, impossible numbers, or the release folder exists and is not
             a phantom.
     """
-    target = Path(root) / folder_name(dataset)
+    folder, module = _release(dataset)
+    target = Path(root) / folder
     if patients < 1 or seed < 0:
         raise DatasetError(
             f"a phantom needs at least 1 patient and a seed of at least 0, got patients={patients} "
             f"and seed={seed}"
         )
     parameters = {"dataset": dataset, "patients": patients, "seed": seed, "version": VERSION}
-    build = _builder(dataset)
-    publish(target, parameters, lambda folder: build(folder, patients, seed))
+
+    def fill(empty: Path) -> Mapping[str, object]:
+        # Imported when needed: scipy is slow to load, and a phantom that is there needs none.
+        build: _Build = importlib.import_module(f"{__name__}.{module}").build
+        return build(empty, patients, seed)
+
+    publish(target, parameters, fill)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 from datasets.phantom.geometry import Float, coverage, paint
 from datasets.phantom.texture import smooth_field
@@ -33,7 +34,7 @@ def random_style(*, rng: np.random.Generator) -> Style:
     return Style(
         blood=blood, right_blood=blood * float(rng.uniform(0.78, 0.98)),
         muscle=float(rng.uniform(0.2, 0.32)), fat=float(rng.uniform(0.55, 0.85)),
-        fat_mm=float(rng.uniform(1.0, 5.0)), papillary_mm=float(rng.uniform(3.0, 5.5)),
+        fat_mm=float(rng.uniform(1.5, 6.0)), papillary_mm=float(rng.uniform(3.0, 5.5)),
         noise=float(rng.uniform(0.018, 0.04)), blur=float(rng.uniform(0.45, 0.75)),
         gain=float(rng.uniform(220, 700)),
     )  # fmt: skip
@@ -55,6 +56,12 @@ def _vessels(
     return blobs
 
 
+def _grain(shape: tuple[int, ...], sigma: float, rng: np.random.Generator) -> Float:
+    """Round speckles of unit spread, `sigma` pixels wide."""
+    noise = gaussian_filter(rng.standard_normal(shape, dtype=np.float32), sigma, truncate=3.0)
+    return noise / np.float32(noise.std())
+
+
 def draw_heart(
     image: Float, heart: Ventricles, y: Float, x: Float, z: float, style: Style,
     rng: np.random.Generator,
@@ -65,16 +72,17 @@ def draw_heart(
     inner_share, outer_share, right_share = (np.zeros(shape, dtype=np.float32) for _ in range(3))
     coat, wall = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32)
     cloud = smooth_field(shape, (9, 9), rng=rng, octaves=3)
-    heights = (z - 3.0, z, z + 3.0)
+    heights = (z - 3.6, z - 1.8, z + 1.8, z + 3.6, z)
     # Fat gathers in the grooves and between the right ventricle and the chest wall.
     fat_mm = style.fat_mm * (1.0 + np.cos(np.arctan2(y, x) - np.float32(heart.septum + 0.5)))
     for height in heights:
         inner, outer, right = heart.distances(height, y, x)
-        inner_share += coverage(inner, pixel) / 3
-        outer_share += coverage(outer, pixel) / 3
-        right_share += coverage(right, pixel) / 3
-        wall += coverage(right - 3.0, pixel) / 3
-        coat += coverage(np.minimum(outer, right - 3.0) - fat_mm - 2.0 * cloud, 2.0) / 3
+        inner_share += coverage(inner, pixel) / len(heights)
+        outer_share += coverage(outer, pixel) / len(heights)
+        right_share += coverage(right, pixel) / len(heights)
+        wall += coverage(right - 3.0, pixel) / len(heights)
+        coat += coverage(np.minimum(outer, right - 3.0) - fat_mm - 2.0 * cloud, 2.0) / len(heights)
+    inner_middle, right_middle = inner, right  # the last height is the slice's middle
     # The pericardium is a thin dark line round the fat that lies on the heart.
     paint(image, np.clip(2.0 * coat, 0.0, 1.0), 0.12)
     paint(image, np.clip(2.0 * coat - 1.0, 0.0, 1.0), style.fat * (0.8 + 0.3 * cloud))
@@ -82,14 +90,16 @@ def draw_heart(
         for blob in _vessels(heart, 0.0, 0.0, z, rng):
             paint_blob(image, y, x, blob)
     paint(image, wall, style.muscle)
-    flow = 1.0 + 0.05 * cloud
-    mesh = np.clip(smooth_field(shape, (36, 36), rng=rng) - 0.9, 0, 1) * 0.6
-    paint(image, right_share, style.right_blood * flow * (1.0 - mesh))
-    paint(image, outer_share, style.muscle * (1.0 + 0.1 * cloud))
-    # Trabeculae: muscle mixed into the blood along the wall, which observers count as cavity.
-    trabeculae = np.clip(smooth_field(shape, (44, 44), rng=rng) - 0.3, 0.0, 1.0)
-    trabeculae *= 0.75 * np.clip(1.0 + inner / np.float32(style.papillary_mm), 0.0, 1.0)
-    paint(image, inner_share, style.blood * flow * (1.0 - trabeculae))
+    # Trabeculae: muscle mixed into the blood along the walls, which observers count as cavity.
+    grain = _grain(shape, 1.3, rng)
+    mesh: Float = np.clip(grain - 0.2, 0.0, 1.0)
+    near_right: Float = np.clip(1.2 + right_middle / np.float32(2.5 * style.papillary_mm), 0.1, 1.0)
+    near_left: Float = np.clip(1.1 + inner_middle / np.float32(style.papillary_mm), 0.0, 1.0)
+    flow: Float = 1.0 + np.float32(0.05) * cloud
+    paint(image, right_share, style.right_blood * flow * (1.0 - 0.6 * mesh * near_right))
+    uneven: Float = 1.0 + np.float32(0.1) * cloud + np.float32(0.05) * grain
+    paint(image, outer_share, style.muscle * uneven)
+    paint(image, inner_share, style.blood * flow * (1.0 - 0.75 * mesh * near_left))
     radius = heart.inner_radius_at(z)
     depth = (z - heart.base) / heart.length
     if radius > 6.0 and 0.15 < depth < 0.9:

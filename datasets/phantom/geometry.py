@@ -165,13 +165,16 @@ def scaled(shape: Shape, factor: float) -> Shape:
 def volume_ml(shape: Shape, step_mm: float = 0.8) -> float:
     """Volume of a solid by a grid finer than any scan, with partial cells on its surface.
 
-    The soft edge makes the sum a smooth quadrature: for organs of centimetres it is good to about
-    one part in a thousand at the default step.
+    A soft edge of width w makes the sum smooth and adds an error in w² (a sphere's surface has more
+    room outside than inside); two widths give the volume at w = 0 (Richardson's extrapolation). For
+    organs of centimetres the result is good to a few parts in ten thousand at the default step.
     """
     axes = [
-        np.arange(low - step_mm, high + 2 * step_mm, step_mm, dtype=np.float32)
+        np.arange(low - 2 * step_mm, high + 3 * step_mm, step_mm, dtype=np.float32)
         for low, high in zip(shape.low, shape.high, strict=True)
     ]
-    z, y, x = axes[0][:, None, None], axes[1][None, :, None], axes[2][None, None, :]
-    filled = coverage(shape.distance(z, y, x), step_mm)
-    return float(filled.sum(dtype=np.float64)) * step_mm**3 / 1000.0
+    distance = shape.distance(axes[0][:, None, None], axes[1][None, :, None], axes[2][None, None])
+    sharp, soft = (
+        float(coverage(distance, width * step_mm).sum(dtype=np.float64)) for width in (1, 2)
+    )
+    return (4.0 * sharp - soft) / 3.0 * step_mm**3 / 1000.0

@@ -88,7 +88,7 @@ def random_heart(group: str, *, rng: np.random.Generator) -> Heart:
         outer_radius=radius_for(volume + muscle, outer_length, power, contour),
         power=power, contour=contour, septum=septum, shift=shift, shift_angle=toward,
         right_base=-right_lead, right_length=right_lead + 0.82 * outer_length, right_depth=30.0,
-        right_half_angle=float(rng.uniform(1.1, 1.3)), right_skew=float(rng.uniform(-0.25, 0.25)),
+        right_half_angle=float(rng.uniform(1.2, 1.4)), right_skew=float(rng.uniform(-0.25, 0.25)),
     )  # fmt: skip
     right_volume = spread(*typical.right_volume, rng=rng)
     right_fraction = spread(*typical.right_fraction, rng=rng) / 100.0
@@ -107,9 +107,10 @@ def random_heart(group: str, *, rng: np.random.Generator) -> Heart:
         right_depth=20.0, right_half_angle=diastole.right_half_angle * 0.97,
         right_skew=diastole.right_skew,
     ).with_right_volume(right_volume * (1.0 - right_fraction))  # fmt: skip
-    lead = 1 if right_lead else int(rng.integers(1, 3))
-    reach = diastole.outer_length
-    slices = lead + int(np.ceil(reach / THICKNESS_MM)) + int(rng.integers(0, 2))
+    # One slice above the base, and at times one below the apex.
+    lead = 1
+    covered = lead + int(np.ceil(diastole.outer_length / THICKNESS_MM))
+    slices = covered + int(rng.random() < 0.4)
     return Heart(
         group=group, diastole=diastole, systole=systole, slices=slices, lead=lead,
         centre=(float(rng.uniform(-18, 8)), float(rng.uniform(-12, 16))),

@@ -39,7 +39,7 @@ def write_nifti(path: Path, array: NDArray[Any], spacing_mm: tuple[float, ...]) 
     # opposite in both, hence the signs.
     signs = (-1.0, -1.0, 1.0)
     affine = np.diag([s * d for s, d in zip(signs, (*steps, 1.0), strict=False)] + [1.0])
-    image = nib.Nifti1Image(np.ascontiguousarray(array.T), affine)
+    image = nib.Nifti1Image(array.T, affine)
     image.header.set_xyzt_units("mm", "sec")
     image.set_qform(None, code=0)
     image.set_sform(affine, code=2)
@@ -84,7 +84,7 @@ def publish(
         build: fills the folder it is given and returns the truth by patient.
 
     Raises:
-        DatasetError: `target` exists and is not a phantom.
+        DatasetError: `target` exists and is not a phantom, or its parent cannot be written.
     """
     if _is_complete(target, parameters):
         return
@@ -93,8 +93,14 @@ def publish(
             f"{target} exists and is not a phantom (it has no {MARKER}); real scans are never "
             "overwritten: choose another folder for phantoms, or move this one away"
         )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as error:
+        raise DatasetError(
+            f"{target.parent} cannot be written ({error.strerror}): choose another folder for "
+            "phantoms"
+        ) from None
     try:
         fresh = work / "new"
         fresh.mkdir()

@@ -13,7 +13,7 @@ from datasets.phantom.atrium import Atrium, random_atrium, turned
 from datasets.phantom.chest import draw_chest
 from datasets.phantom.geometry import Float, Shape, coverage, ellipsoid, paint, tube, union
 from datasets.phantom.layout import write_nifti
-from datasets.phantom.texture import rician, smooth_field
+from datasets.phantom.texture import rician, smooth_field, stretch
 
 SPACING_MM = (1.37, 1.25, 1.25)
 SIZE = 320
@@ -96,14 +96,12 @@ def _scan(
     if box is not None:
         mask[box] = atrium.label.distance(*_mesh(axes, box)) <= 0
 
-    flow = smooth_field(image.shape, (12, 36, 36), rng=rng)
-    flow *= 0.05
-    flow += 1.0
-    bias = np.exp(0.2 * smooth_field(image.shape[1:], (4, 4), rng=rng)
-                  - np.float32(0.0022) * axes[1][:, None])  # fmt: skip
-    image *= flow
-    image *= bias
-    image = gaussian_filter1d(image, 0.5, axis=0, truncate=2.0)
+    # Uneven flow and the coils' sensitivity; both change slowly along the body.
+    sensitivity = np.exp(
+        0.2 * smooth_field(image.shape[1:], (4, 4), rng=rng) - np.float32(0.0022) * axes[1][:, None]
+    )
+    flow = 1.0 + 0.05 * smooth_field((12, SIZE, SIZE), (12, 36, 36), rng=rng)
+    image *= stretch(flow * sensitivity, image.shape)
     image = gaussian_filter1d(image, 0.45, axis=1, truncate=2.0)
     image = gaussian_filter1d(image, 0.45, axis=2, truncate=2.0)
     image = rician(image, float(rng.uniform(0.035, 0.06)), rng=rng)

@@ -16,7 +16,9 @@ def stretch(field: Float, shape: Sequence[int]) -> Float:
     Gathers instead of a matrix product, so that the result is the same to the last bit whatever
     the number of threads of the linear algebra library.
     """
-    for axis, size in enumerate(shape):
+    # The last axis first: the largest steps are then copies of whole rows.
+    for axis in reversed(range(field.ndim)):
+        size = shape[axis]
         known = field.shape[axis]
         if known == size:
             continue

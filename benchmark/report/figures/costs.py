@@ -164,9 +164,9 @@ def _short(value: float) -> str:
 
 
 def _limits(axes: Axes, scored: Mapping[tuple[str, str], pd.Series[Any]]) -> None:
-    lows = _finite(row["dice_low"] for row in scored.values())
-    highs = _finite(row["dice_high"] for row in scored.values())
-    low, high = min(lows), max(highs)
+    # a single test patient has a mean but no interval
+    ends = [row[name] for row in scored.values() for name in ("dice", "dice_low", "dice_high")]
+    low, high = min(_finite(ends)), max(_finite(ends))
     margin = max(0.01, 0.12 * (high - low))
     axes.set_ylim(max(-0.02, low - margin), min(1.02, high + margin))
 

@@ -1,0 +1,164 @@
+"""The whole job on phantoms, in its smallest profile: files to records, MLflow and report."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pandas as pd
+import pytest
+
+from benchmark.records import read_record, read_records
+
+REQUIRED = ["run", "architecture", "dataset", "source", "fold", "seed", "case", "patient", "class",
+            "dice", "iou"]  # fmt: skip
+
+
+def test_ends_well_and_shows_the_leaderboard(suite):
+    assert suite.first.returncode == 0, suite.first.stdout + suite.first.stderr
+    assert "profile smoke" in suite.first.stdout
+    assert "[4/4]" in suite.first.stdout
+    assert "warning" not in suite.first.stdout
+    assert "Traceback" not in suite.first.stderr
+
+
+def test_records_are_complete(suite):
+    records = read_records(suite.results)
+    assert len(records) == 4
+    for record in records:
+        assert record["status"] == "ok"
+        assert record["spec"]["source"] == "phantom"
+        assert 0 <= record["summary"]["dice"] <= 1
+        assert record["params"] > 1000
+        timing = record["timing"]
+        for name in ("compile_s", "train_s", "evaluate_s", "total_s", "step_ms_p50",
+                     "step_ms_p99", "samples_per_s", "inference_ms_p50", "peak_rss_mib"):  # fmt: skip
+            assert timing[name] > 0, name
+        assert record["environment"]["versions"]["keras"].startswith("3.")
+        assert record["environment"]["device"]["jit_compile"] is False
+        sides = [set(record["split"][side]) for side in ("train", "validation", "test")]
+        assert all(sides)
+        assert sum(map(len, sides)) == len(set.union(*sides))  # no patient on two sides
+        assert (record["path"] / "log.txt").exists()
+        epochs = pd.read_csv(record["path"] / "epochs.csv")
+        assert len(epochs) == record["spec"]["protocol"]["epochs"]
+
+
+def test_cases_have_a_row_per_case_and_class(suite):
+    for record in read_records(suite.results):
+        cases = pd.read_csv(record["path"] / "cases.csv")
+        assert set(REQUIRED) <= set(cases.columns)
+        assert (cases["source"] == "phantom").all()
+        assert not cases.duplicated(["case", "class"]).any()
+        assert set(cases["patient"]) == set(record["split"]["test"])
+        assert len(cases) == cases["case"].nunique() * len(record["classes"])
+        for case in cases["case"].unique():
+            assert (record["path"] / "predictions" / f"{case}.nii.gz").exists()
+            assert (record["path"] / "slices" / f"{case}.npz").exists()
+
+
+def test_summary_can_be_derived_from_the_cases(suite):
+    for record in read_records(suite.results):
+        cases = pd.read_csv(record["path"] / "cases.csv")
+        scored = cases[cases["outcome"] != "both_empty"]
+        for metric in ("dice", "iou"):
+            expected = scored.groupby("case")[metric].mean().mean()
+            assert record["summary"][metric] == pytest.approx(expected)
+
+
+def test_scores_can_be_derived_from_the_saved_masks(suite):
+    import datasets
+    from datasets import nifti
+
+    record = read_records(suite.results)[0]
+    name = record["spec"]["dataset"]
+    found = datasets.find(name, suite.results / "phantoms")
+    by_id = {case.id: case for case in datasets.read_cases(name, found.root)}
+    cases = pd.read_csv(record["path"] / "cases.csv")
+    for _, row in cases.iterrows():
+        label = record["classes"][row["class"]]
+        _, truth = nifti.read_pair(by_id[row["case"]], datasets.info(name))
+        predicted = nifti.read_mask(
+            record["path"] / "predictions" / f"{row['case']}.nii.gz", record["classes"].values()
+        )
+        one, two = truth.array == label, predicted.array == label
+        assert row["dice"] == pytest.approx(2 * (one & two).sum() / (one.sum() + two.sum()))
+
+
+def test_report_is_written_and_says_phantom(suite):
+    report = suite.results / "report"
+    leaderboard = pd.read_csv(report / "leaderboard.csv")
+    assert set(leaderboard["source"]) == {"phantom"}
+    assert len(leaderboard) == 4
+    assert "phantom" in (report / "leaderboard.md").read_text()
+    assert "phantom" in (report / "leaderboard.tex").read_text()
+    for suffix in ("png", "svg", "pdf"):
+        figures = list((report / "figures").glob(f"*.{suffix}"))
+        assert len(figures) >= 9
+        assert all("phantom" in figure.name for figure in figures)
+
+
+def test_mlflow_has_one_parent_and_a_child_per_run(suite):
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(tracking_uri=f"sqlite:///{suite.results}/mlflow.db")
+    (experiment,) = (each for each in client.search_experiments() if each.name != "Default")
+    assert experiment.name == "cardiac-seg/heart"
+    runs = client.search_runs([experiment.experiment_id])
+    parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    children = [run for run in runs if run not in parents]
+    assert (len(parents), len(children)) == (1, 4)
+    assert all(run.info.status == "FINISHED" for run in runs)
+    paths = {each.path for each in client.list_artifacts(parents[0].info.run_id, "report")}
+    assert {"report/leaderboard.csv", "report/figures"} <= paths
+    for child in children:
+        record = read_record(suite.results / "runs" / child.data.tags["bench.key"])
+        assert child.data.tags["mlflow.parentRunId"] == parents[0].info.run_id
+        assert child.data.tags["bench.source"] == "phantom"
+        assert child.data.tags["bench.status"] == "ok"
+        assert child.data.metrics["test/dice"] == pytest.approx(record["summary"]["dice"])
+        assert child.data.metrics["time/train_s"] == pytest.approx(record["timing"]["train_s"])
+        assert child.data.params["protocol.epochs"] == "2"
+        curve = client.get_metric_history(child.info.run_id, "val/dice")
+        assert [point.step for point in curve] == [1, 2]
+        contexts = {tag.value for each in child.inputs.dataset_inputs for tag in each.tags}
+        assert contexts == {"training", "validation", "test"}
+        names = {each.path for each in client.list_artifacts(child.info.run_id)}
+        assert {"record.json", "cases.csv", "epochs.csv", "log.txt"} <= names
+
+
+def test_second_call_runs_nothing(suite):
+    before = {path: path.stat().st_mtime_ns for path in suite.results.glob("runs/*/record.json")}
+    again = suite.call("run", str(suite.file), "--profile", "smoke")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "Nothing to run" in again.stdout
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_plan_knows_what_is_done(suite):
+    done = suite.call("plan", str(suite.file), "--profile", "smoke", "--json")
+    assert {run["state"] for run in json.loads(done.stdout)["runs"]} == {"done"}
+
+
+def test_failed_run_is_a_row_an_exit_code_and_a_sentence(suite, tmp_path):
+    """A broken file costs the runs that need it, and nothing else; MLflow down costs nothing."""
+    results = tmp_path / "results"
+    shutil.copytree(suite.results, results, ignore=shutil.ignore_patterns("mlflow*", "mlartifacts"))
+    acdc = [r for r in read_records(results) if r["spec"]["dataset"] == "acdc"]
+    for record in acdc:
+        shutil.rmtree(record["path"])
+    shutil.rmtree(results / "cache")
+    (image, *_) = sorted(results.glob("phantoms/ACDC/training/*/*frame??.nii.gz"))
+    image.write_bytes(image.read_bytes()[:2000])
+    done = suite.at(results).call(
+        "run", str(suite.file), "--profile", "smoke", MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path}"
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert image.name in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert done.stdout.count("warning: MLflow at") == 1
+    status = {r["spec"]["dataset"]: r["status"] for r in read_records(results)}
+    assert status == {"acdc": "error", "camus": "ok"}
+    leaderboard = pd.read_csv(results / "report" / "leaderboard.csv")
+    assert len(leaderboard) == 4
+    assert sorted(leaderboard["status"]) == ["error", "error", "ok", "ok"]

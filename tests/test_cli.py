@@ -1,0 +1,79 @@
+"""Bad input: one clear sentence, a non-zero exit code, no traceback."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmark.cli import main
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def at_home(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    for name in ("MLFLOW_DISABLE_TELEMETRY", "MLFLOW_LOGGING_LEVEL"):
+        monkeypatch.setenv(name, "true" if name.endswith("TELEMETRY") else "ERROR")
+
+
+def refused(capsys, *arguments: str) -> str:
+    assert main(list(arguments)) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("error: ")
+    assert captured.err.count("\n") == 1
+    assert "Traceback" not in captured.err
+    return captured.err
+
+
+def test_plan_as_json(capsys, tmp_path):
+    assert main(["plan", "experiments.yaml", "--json", "--results", str(tmp_path)]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert len(plan["runs"]) == 12
+    assert {"key", "state", "reason", "architecture", "dataset", "source"} <= set(plan["runs"][0])
+
+
+def test_plan_for_people(capsys, tmp_path):
+    assert main(["plan", "--results", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "profile quick" in out
+    assert "12 runs: 12 new" in out
+    assert "phantom" in out
+
+
+def test_misspelt_key(capsys, tmp_path):
+    text = (ROOT / "experiments.yaml").read_text().replace("  optimizer:", "  optimiser:", 1)
+    (tmp_path / "e.yaml").write_text(text)
+    line = next(i for i, each in enumerate(text.splitlines(), 1) if "optimiser" in each)
+    message = refused(capsys, "plan", str(tmp_path / "e.yaml"))
+    assert f"e.yaml:{line}:" in message
+    assert "'optimizer'" in message
+
+
+def test_absent_file_and_empty_root(capsys, tmp_path):
+    assert "found none" in refused(capsys, "run", str(tmp_path / "no.yaml"))
+    assert "--data-root" in refused(capsys, "run", "--data-root", str(tmp_path))
+
+
+def test_report_and_ui_without_runs(capsys, tmp_path):
+    assert "expected records" in refused(capsys, "report", "--results", str(tmp_path))
+    assert "mlflow.db" in refused(capsys, "ui", "--results", str(tmp_path))
+
+
+def test_damaged_record(capsys, tmp_path):
+    main(["plan", "--json", "--results", str(tmp_path)])
+    key = json.loads(capsys.readouterr().out)["runs"][0]["key"]
+    folder = tmp_path / "runs" / key
+    folder.mkdir(parents=True)
+    (folder / "record.json").write_text("{")
+    assert str(folder / "record.json") in refused(capsys, "plan", "--results", str(tmp_path))
+
+
+@pytest.mark.parametrize("arguments", [[], ["walk"], ["run", "--profile", "huge"]])
+def test_usage_errors(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage:" in capsys.readouterr().err

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import json
+import os
+
+import pandas as pd
+import pytest
+
+from benchmark.errors import BenchmarkError
+from benchmark.records import (
+    cases_frame,
+    epochs_frame,
+    read_record,
+    read_records,
+    write_atomic,
+    write_json,
+    write_table,
+)
+
+
+def write_run(results, key, status="ok", dataset="acdc"):
+    folder = results / "runs" / key
+    spec = {"architecture": "unet", "dataset": dataset, "source": "real", "fold": 0, "seed": 1}
+    write_json(folder / "record.json", {"key": key, "status": status, "spec": spec})
+    write_table(folder / "epochs.csv", [{"epoch": 1, "loss": 0.5}], ["epoch", "loss"])
+    write_table(folder / "cases.csv", [{"run": key, "case": "001", "patient": "007", "dice": 0.9}],
+                ["run", "case", "patient", "dice"])  # fmt: skip
+
+
+def test_written_and_read_back(tmp_path):
+    write_run(tmp_path, "a")
+    write_run(tmp_path, "b", status="oom")
+    records = read_records(tmp_path)
+    assert [record["key"] for record in records] == ["a", "b"]
+    assert records[0]["path"] == tmp_path / "runs" / "a"
+    assert [record["key"] for record in read_records(tmp_path, ["b", "absent", "a"])] == ["b", "a"]
+
+
+def test_frames_carry_the_axes_and_hold_finished_runs_only(tmp_path):
+    write_run(tmp_path, "a")
+    write_run(tmp_path, "b", status="diverged")
+    records = read_records(tmp_path)
+    epochs, cases = epochs_frame(records), cases_frame(records)
+    assert list(epochs.columns[:6]) == ["run", "architecture", "dataset", "source", "fold", "seed"]
+    assert set(epochs["run"]) == set(cases["run"]) == {"a"}
+    assert cases["patient"].iloc[0] == "007"  # identifiers stay text
+    assert cases["seed"].iloc[0] == 1
+
+
+def test_no_record_is_none_and_no_run_is_an_empty_frame(tmp_path):
+    assert read_record(tmp_path) is None
+    assert cases_frame([]).empty
+    assert read_records(tmp_path) == []
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"status": "fine"}', ""])
+def test_damaged_record_is_named(tmp_path, content):
+    (tmp_path / "record.json").write_text(content)
+    with pytest.raises(BenchmarkError, match=r"record\.json: expected .* Delete the folder"):
+        read_record(tmp_path)
+
+
+def test_numbers_that_are_not_finite_become_null(tmp_path):
+    write_json(tmp_path / "x.json", {"a": float("nan"), "b": [float("inf"), 1.5]})
+    assert json.loads((tmp_path / "x.json").read_text()) == {"a": None, "b": [None, 1.5]}
+
+
+def test_writing_that_fails_leaves_the_old_content(tmp_path, monkeypatch):
+    path = tmp_path / "x.txt"
+    write_atomic(path, "old")
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_atomic(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_table_has_the_columns_asked_for_whatever_the_rows_hold(tmp_path):
+    write_table(tmp_path / "t.csv", [{"b": 2, "c": 3}], ["a", "b"])
+    frame = pd.read_csv(tmp_path / "t.csv")
+    assert list(frame.columns) == ["a", "b"]
+    write_table(tmp_path / "t.csv", [], ["a", "b"])
+    assert list(pd.read_csv(tmp_path / "t.csv").columns) == ["a", "b"]
