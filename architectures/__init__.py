@@ -31,6 +31,7 @@ __all__ = [
     "describe",
     "divisor",
     "nominal_shape",
+    "pooling",
 ]
 
 
@@ -105,12 +106,22 @@ def divisor(name: str, dims: int, options: Mapping[str, object]) -> tuple[int, .
     Raises:
         ArchitectureError: Unknown architecture, impossible dimensions or options.
     """
+    strides = pooling(name, dims, options)
+    return checks.total_stride(strides, dims) if strides else (1,) * dims
+
+
+def pooling(name: str, dims: int, options: Mapping[str, object]) -> checks.Strides:
+    """Returns the stride of every pooling, finest first; empty for a network without.
+
+    Does not import Keras.
+
+    Raises:
+        ArchitectureError: Unknown architecture, impossible dimensions or options.
+    """
     checked = check_options(name, options)
     _check_dims(name, dims)
-    pooling = getattr(_module(name), "pooling", None)
-    if pooling is None:
-        return (1,) * dims
-    return checks.total_stride(pooling(dims, **checked), dims)
+    strides = getattr(_module(name), "pooling", None)
+    return strides(dims, **checked) if strides else ()
 
 
 def check(

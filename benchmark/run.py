@@ -73,10 +73,10 @@ def _execute(plan: Plan, results: Path, console: Console) -> bool:
     tracker = Tracker(plan, results, lambda text: console.print(f"warning: {text}", style="yellow"))
     with console.status("writing phantoms"):
         ensure_phantoms(plan.experiment, plan.sources, results)
-    orders = [
-        Order(run.spec, plan.profile, plan.sources[run.spec.dataset].root, results)
-        for run in plan.pending
-    ]
+    orders = []
+    for run in plan.pending:
+        source = plan.sources[run.spec.dataset]
+        orders.append(Order(run.spec, plan.profile, source.root, results, source.release))
     with ProgressDisplay(console) as display:
         executed, interrupted = run_all(orders, [display, tracker])
     files, records = _write_report(plan, results)

@@ -128,6 +128,7 @@ class Tracker:
                         "architecture": spec.architecture,
                         "dataset": spec.dataset,
                         "source": spec.source,
+                        "release": self._plan.sources[spec.dataset].release,
                         "fold": spec.fold,
                         "seed": spec.seed,
                         "profile": self._plan.profile,

@@ -34,10 +34,18 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Found:
-    """A release on disk: its root, and whether its files are `"real"` or a `"phantom"`."""
+    """A release on disk.
+
+    Attributes:
+        root: Its folder.
+        source: `"real"` or `"phantom"`.
+        release: Name of what lies there if it has the dataset's layout but is not the official
+            release, such as `"LA2018"`; empty for the official one. Scores must carry it.
+    """
 
     root: Path
     source: str
+    release: str = ""
 
 
 def module(name: str) -> ModuleType:
@@ -68,7 +76,10 @@ def find(name: str, data_root: Path) -> Found | None:
     root = module(name).find_root(data_root)
     if root is None:
         return None
-    return Found(root, "phantom" if is_phantom(root) else "real")
+    if is_phantom(root):
+        return Found(root, "phantom")
+    named = getattr(module(name), "release", None)
+    return Found(root, "real", named(root) if named else "")
 
 
 def read_cases(name: str, root: Path) -> list[Case]:

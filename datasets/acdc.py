@@ -46,6 +46,7 @@ INFO = DatasetInfo(
         "training_cases": 200,
         "testing_cases": 100,
     },
+    spacing_mm=(10.0, 1.5625, 1.5625),
 )
 
 SUBSETS = ("training", "testing")

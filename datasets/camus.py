@@ -42,6 +42,7 @@ INFO = DatasetInfo(
         "with .mhd files) is read too."
     ),
     counts={"patients": 500, "cases": 2000, "training": 400, "validation": 50, "testing": 50},
+    spacing_mm=(1.0, 0.308, 0.308),
     dims=2,
 )
 SEQUENCE_INFO = dataclasses.replace(INFO, dims=3)

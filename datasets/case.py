@@ -34,6 +34,7 @@ class DatasetInfo:
         homepage: Where the owners publish the files.
         instructions: How to get the files and what layout they must have.
         counts: Official numbers of patients and cases.
+        spacing_mm: Usual spacing of the files, `(z, y, x)`; 1 along an axis that planar images lack.
         dims: Spatial dimensions of one case: 3 for volumes, 2 for planar images.
     """
 
@@ -47,6 +48,7 @@ class DatasetInfo:
     homepage: str
     instructions: str
     counts: Mapping[str, int] = field(hash=False)
+    spacing_mm: tuple[float, float, float] = (1.0, 1.0, 1.0)
     dims: int = 3
 
 

@@ -35,6 +35,13 @@ INFO = DatasetInfo(
         "imagesTr/la_*.nii.gz and labelsTr/la_*.nii.gz is found, whatever its name."
     ),
     counts={"training_patients": 20, "training_cases": 20, "testing_patients": 10},
+    spacing_mm=(1.37, 1.25, 1.25),
+)
+
+# The labelled cases of the official release.
+OFFICIAL = frozenset(
+    f"la_{number:03d}"
+    for number in (3, 4, 5, 7, 9, 10, 11, 14, 16, 17, 18, 19, 20, 21, 22, 23, 24, 26, 29, 30)
 )
 
 # Other tasks of the Decathlon have the same folders but other names: the names tell them apart.
@@ -47,6 +54,27 @@ def find_root(data_root: Path) -> Path | None:
     It is known by its content, so mirrors under other names are found too.
     """
     return layout.search(data_root, _is_root)
+
+
+def release(root: Path) -> str:
+    """Name of other scans in this layout, or nothing for the Decathlon's own.
+
+    The volumes of the 2018 Atrial Segmentation Challenge are handed around as "Task02_Heart"; they
+    are another dataset (0.625 mm, late enhancement), and scores on them are not Decathlon scores.
+    They say so in `dataset.json`. Without a hint there, cases that the Decathlon does not label
+    give them away.
+    """
+    listing = root / "dataset.json"
+    if listing.exists():
+        try:
+            content = json.loads(layout.read_text(listing))
+            said = f"{content.get('description')} {content.get('reference')}".lower()
+        except (ValueError, AttributeError, RecursionError):
+            said = ""  # reading the cases will name the fault
+        if re.search(r"la ?2018|atrial segmentation challenge", said):
+            return "LA2018"
+    present = _stems(root / "labelsTr")
+    return "" if present <= OFFICIAL else "not the official cases"
 
 
 def read_cases(root: Path) -> list[Case]:

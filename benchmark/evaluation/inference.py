@@ -37,6 +37,10 @@ class Predictor:
         self.batch_size = batch_size
         self.overlap = overlap
 
+    def warm_up(self) -> None:
+        """Let the backend compile, with one batch of zeros."""
+        self.logits(np.zeros((1, *self.patch, 1), np.float32))
+
     def logits(self, images: Array) -> Array:
         """Return logits ``(n, *patch, classes)`` of standardised patches ``(n, *patch, 1)``."""
         outputs = []

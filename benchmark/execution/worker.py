@@ -34,12 +34,14 @@ class Order:
         profile: Name of the profile, for the record only.
         root: Folder of the dataset's release.
         results: Results folder.
+        release: What the files are if not the official release, for the record.
     """
 
     spec: RunSpec
     profile: str
     root: Path
     results: Path
+    release: str = ""
 
     @property
     def folder(self) -> Path:
@@ -54,6 +56,7 @@ class Order:
                 "profile": self.profile,
                 "root": str(self.root),
                 "results": str(self.results),
+                "release": self.release,
             }
         )
 
@@ -66,6 +69,7 @@ class Order:
             plain["profile"],
             Path(plain["root"]),
             Path(plain["results"]),
+            plain["release"],
         )
 
 
@@ -92,6 +96,7 @@ def new_record(order: Order, started: datetime.datetime) -> dict[str, Any]:
         "spec": spec.to_dict(),
         "protocol_hash": spec.protocol_hash,
         "profile": order.profile,
+        "release": order.release,
         "started_utc": started.isoformat(timespec="seconds"),
     }
 
@@ -178,6 +183,7 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
         device = devices.configure(
             precision=protocol.precision,
             compilation=protocol.compile,
+            dims=spec.dims,
             seed=spec.seed_for("init"),
         )
         record["environment"] = {"device": device.to_dict()}

@@ -67,7 +67,9 @@ class ProtocolSection(Section):
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
     learning_rate: Annotated[float, Field(gt=0, le=10)]
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.0
-    loss: Literal["dice_cross_entropy"] = "dice_cross_entropy"
+    loss: Literal["dice_cross_entropy", "dice_squared", "one_vs_rest", "focal_tversky"] = (
+        "dice_cross_entropy"
+    )
     augmentation: Literal["standard", "none"] = "standard"
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
     compile: Literal["auto", "xla", "none"] = "auto"

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import architectures
 import datasets
 from benchmark.experiment.config import DatasetSection, Experiment, dims_of
 from benchmark.experiment.spec import Protocol, RunSpec
+
+# Positions along an axis below which pooling leaves nothing to convolve.
+SMALLEST_FEATURE_MAP = 4
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class Source:
         fingerprint: Digest of the labelled cases on disk.
         cases: Number of labelled cases.
         patients: Number of patients.
+        release: What the files are if not the official release, such as ``LA2018``.
     """
 
     root: Path
@@ -31,6 +36,7 @@ class Source:
     fingerprint: str
     cases: int
     patients: int
+    release: str = ""
 
 
 def expand(experiment: Experiment, sources: Mapping[str, Source]) -> list[RunSpec]:
@@ -50,11 +56,10 @@ def expand(experiment: Experiment, sources: Mapping[str, Source]) -> list[RunSpe
             for dataset in experiment.matrix.datasets:
                 protocol = resolve_protocol(experiment, dataset)
                 for name in experiment.matrix.architectures:
-                    section = experiment.architectures.get(name)
                     specs.append(
                         RunSpec(
                             architecture=name,
-                            options=section.options if section else {},
+                            options=resolve_options(experiment, name, dataset, protocol),
                             dims=dims_of(experiment, name, dataset),
                             dataset=dataset,
                             source=sources[dataset].source,
@@ -66,6 +71,52 @@ def expand(experiment: Experiment, sources: Mapping[str, Source]) -> list[RunSpe
                         )
                     )
     return specs
+
+
+def resolve_options(
+    experiment: Experiment, architecture: str, dataset: str, protocol: Protocol
+) -> dict[str, Any]:
+    """Return the options of a network with the pooling of volumetric ones fitted to the spacing.
+
+    Strides that the file gives are kept.
+    """
+    section = experiment.architectures.get(architecture)
+    options = dict(section.options) if section else {}
+    if dims_of(experiment, architecture, dataset) == 3 and "strides" not in options:
+        native = datasets.info(dataset).spacing_mm
+        spacing = [own if target is None else target
+                   for own, target in zip(native, protocol.spacing_mm, strict=True)]  # fmt: skip
+        levels = len(architectures.pooling(architecture, 3, options))
+        options["strides"] = pooling_plan(protocol.patch_3d, spacing, levels)
+    return options
+
+
+def pooling_plan(
+    patch: Sequence[int], spacing_mm: Sequence[float], levels: int
+) -> list[list[int]]:
+    """Return the stride of every pooling, finest first, so that features become isotropic.
+
+    An axis is halved while it is less than twice as coarse as the finest axis that can still be
+    halved, and while at least four positions remain: the idea of nnU-Net's planner (Isensee et
+    al., Nature Methods 2021). A stack of 10 mm slices is not pooled along z until the planes have
+    come near 10 mm.
+
+    Args:
+        patch: Input size in voxels, ``(z, y, x)``.
+        spacing_mm: Spacing of the input, same order.
+        levels: Number of poolings.
+    """
+    sizes, spacing = list(patch), list(spacing_mm)
+    plan = []
+    for _ in range(levels):
+        able = [size // 2 >= SMALLEST_FEATURE_MAP and size % 2 == 0 for size in sizes]
+        finest = min((mm for mm, can in zip(spacing, able, strict=True) if can), default=0.0)
+        stride = [2 if can and mm < 2 * finest else 1
+                  for mm, can in zip(spacing, able, strict=True)]  # fmt: skip
+        sizes = [size // step for size, step in zip(sizes, stride, strict=True)]
+        spacing = [mm * step for mm, step in zip(spacing, stride, strict=True)]
+        plan.append(stride)
+    return plan
 
 
 def resolve_protocol(experiment: Experiment, dataset: str) -> Protocol:

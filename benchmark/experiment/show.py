@@ -35,9 +35,10 @@ def show_header(plan: Plan, console: Console) -> None:
         f"[bold]{plan.experiment.name}[/]  profile [bold]{plan.profile}[/] ({plan.profile_reason})"
     )
     for name, source in plan.sources.items():
+        release = f" ({source.release}, not the official release)" if source.release else ""
         files = f"{source.cases} cases, " if source.cases else ""
         console.print(
-            f"  {name}: [bold]{source.source}[/], {files}{source.patients} patients, "
+            f"  {name}: [bold]{source.source}[/]{release}, {files}{source.patients} patients, "
             f"from {source.root}",
             soft_wrap=True,
         )

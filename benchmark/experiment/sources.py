@@ -43,7 +43,7 @@ def locate(
     for name in names:
         found = datasets.find(name, root) if root.is_dir() else None
         if found is not None:
-            sources[name] = _source(name, found.root, found.source)
+            sources[name] = _source(name, found)
         elif mode == "real":
             raise DataError(
                 f"{datasets.info(name).title}: expected its files under {root}, found none, and "
@@ -86,12 +86,13 @@ def ensure_phantoms(experiment: Experiment, sources: Mapping[str, Source], resul
             )
 
 
-def _source(name: str, root: Path, source: str) -> Source:
-    cases = datasets.read_cases(name, root)
+def _source(name: str, found: datasets.Found) -> Source:
+    cases = datasets.read_cases(name, found.root)
     return Source(
-        root=root,
-        source=source,
-        fingerprint=datasets.fingerprint(name, root, cases)[:16],
+        root=found.root,
+        source=found.source,
+        release=found.release,
+        fingerprint=datasets.fingerprint(name, found.root, cases)[:16],
         cases=len(cases),
         patients=len({case.patient for case in cases}),
     )

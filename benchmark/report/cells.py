@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from benchmark.report import style
-from benchmark.report.groups import OK, Group, row_title
+from benchmark.report.groups import OK, Group, dataset_title, row_title
 from benchmark.report.leaderboard import DIGITS, HD95_DIGITS, PARTIAL, rounded_ranks
 
 NOTHING = "—"
@@ -162,7 +162,7 @@ def caption(group: Group) -> str:
     digest = group.protocol_hash[:8]
     profiles = "/".join(sorted({run.profile for run in group.runs} - {""}))
     profile = f", profile {profiles}" if profiles else ""
-    return f"{style.dataset_title(group.dataset)}, {group.source} data{profile}, protocol {digest}"
+    return f"{dataset_title(group.runs)}, {group.source} data{profile}, protocol {digest}"
 
 
 def dice_interval(row: Mapping[str, Any] | pd.Series[Any]) -> str:
@@ -237,7 +237,7 @@ def _head(row: pd.Series[Any], group: Group) -> tuple[Cell, Cell, Cell]:
     title = row_title(row["architecture"], row["variant"])
     if not _is_scored(row):
         title += f", fold {row['fold']}, seed {row['seed']}"
-    return Cell(style.dataset_title(group.dataset)), Cell(group.source), Cell(title)
+    return Cell(dataset_title(group.runs)), Cell(group.source), Cell(title)
 
 
 def _places(frame: pd.DataFrame, name: str, digits: int, best: str) -> Sequence[int]:

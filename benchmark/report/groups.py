@@ -52,6 +52,7 @@ class Run:
     parameters: float
     timing: Mapping[str, Any]
     path: Path
+    release: str = ""
 
     @property
     def name(self) -> tuple[str, str]:
@@ -144,6 +145,13 @@ class Group:
         return [run for run in self.runs if run.name == name]
 
 
+def dataset_title(runs: Sequence[Run]) -> str:
+    """The dataset as people write it, with the name of files that are not its official release."""
+    releases = ", ".join(sorted({run.release for run in runs} - {""}))
+    title = style.dataset_title(runs[0].dataset)
+    return f"{title} ({releases})" if releases else title
+
+
 def row_title(architecture: str, variant: str) -> str:
     """An architecture and its variant as people write them."""
     title = style.architecture_title(architecture)
@@ -171,7 +179,7 @@ def comparison_groups(
     for (dataset, source, digest), members in sorted(keyed.items()):
         ordered = sorted(_with_variants(members), key=_order)
         rivals = [key for key in keyed if key[:2] == (dataset, source)]
-        title, slug = style.dataset_title(dataset), f"{dataset}_{source}"
+        title, slug = dataset_title(ordered), f"{dataset}_{source}"
         if len(rivals) > 1:
             profiles = sorted({run.profile for run in ordered} - {""})
             title += f" · {'/'.join(profiles) or 'protocol'} {digest[:8]}"
@@ -219,6 +227,7 @@ def _parse(record: Mapping[str, Any]) -> Run:
         parameters=float("nan") if parameters is None else float(parameters),
         timing=dict(record.get("timing") or {}),
         path=Path(record["path"]),
+        release=str(record.get("release") or ""),
     )
 
 

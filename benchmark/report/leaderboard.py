@@ -107,7 +107,7 @@ def _columns(groups: Sequence[Group]) -> list[str]:
     classes = sorted({name for group in groups for name in group.classes})
     hd95 = ["hd95_mm"] if any("hd95_mm" in group.cases for group in groups) else []
     return [
-        *("dataset", "source", "protocol_hash", "profile", "architecture", "variant", "status"),
+        *("dataset", "source", "release", "protocol_hash", "profile", "architecture", "variant", "status"),
         *("rank", "dice", "dice_low", "dice_high", "iou"),
         *(f"dice_{name}" for name in classes),
         *hd95,
@@ -194,6 +194,7 @@ def _shared(group: Group, run: Run) -> dict[str, Any]:
     return {
         "dataset": group.dataset,
         "source": group.source,
+        "release": run.release,
         "protocol_hash": group.protocol_hash,
         "profile": run.profile,
         "architecture": run.architecture,

@@ -131,3 +131,31 @@ def test_a_broken_listing_is_named(tmp_path, task02, text):
 def test_an_empty_root_says_what_was_expected(tmp_path):
     with pytest.raises(DatasetError, match=r"no labelled case\. Expected .*labelsTr"):
         decathlon.read_cases(tmp_path)
+
+
+def _tree(root, stems, **entries):
+    for folder in ("imagesTr", "labelsTr"):
+        (root / folder).mkdir(parents=True)
+        for stem in stems:
+            (root / folder / f"{stem}.nii.gz").write_bytes(b"\x1f\x8b")
+    listing = [{"image": f"./imagesTr/{s}.nii.gz", "label": f"./labelsTr/{s}.nii.gz"} for s in stems]
+    (root / "dataset.json").write_text(json.dumps({"training": listing, **entries}))
+    return root
+
+
+def test_other_scans_in_this_layout_carry_their_name(tmp_path):
+    official = _tree(tmp_path / "a", ["la_003", "la_030"], reference="King's College London")
+    assert decathlon.release(official) == ""
+    named = _tree(tmp_path / "b", ["la_003"], reference="STACOM 2018 Atrial Segmentation Challenge")
+    assert decathlon.release(named) == "LA2018"
+    unknown = _tree(tmp_path / "c", ["la_001"])
+    assert decathlon.release(unknown) == "not the official cases"
+    (official / "dataset.json").unlink()
+    assert decathlon.release(official) == ""
+
+
+def test_scans_of_the_atrial_challenge_are_called_so(real_data):
+    import datasets
+
+    found = datasets.find("decathlon", real_data)
+    assert (found.source, found.release) == ("real", "LA2018")

@@ -118,6 +118,9 @@ def test_evaluation_of_perfect_masks(spec, tmp_path: Path):
     assert missing == ["myocardium"]
 
     class Oracle:
+        def warm_up(self):
+            pass
+
         def mask(self, prepared):
             return np.asarray(prepared.mask)
 

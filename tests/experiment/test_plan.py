@@ -7,7 +7,7 @@ import pytest
 
 from benchmark.errors import BenchmarkError, DataError
 from benchmark.experiment import plan as planning
-from benchmark.experiment.matrix import code_digest
+from benchmark.experiment.matrix import code_digest, pooling_plan
 from benchmark.experiment.plan import make_plan
 from benchmark.records import write_json
 
@@ -149,3 +149,36 @@ def test_edit_of_a_network_makes_its_runs_new(tmp_path, monkeypatch):
 def test_thousand_runs_have_thousand_keys(file, tmp_path):
     spec = make_plan(file, results=tmp_path).runs[0].spec
     assert len({dataclasses.replace(spec, seed=seed).key for seed in range(1000)}) == 1000
+
+
+@pytest.mark.parametrize(
+    ("patch", "spacing", "expected"),
+    [
+        # 10 mm slices wait until the planes have come near them
+        ((12, 128, 128), (10, 1.5, 1.5), [[1, 2, 2], [1, 2, 2], [2, 2, 2], [1, 2, 2]]),
+        ((16, 128, 128), (10, 1.5, 1.5), [[1, 2, 2], [1, 2, 2], [2, 2, 2], [2, 2, 2]]),
+        # near-isotropic volumes are pooled alike until an axis is used up
+        ((32, 96, 96), (2.5, 2, 2), [[2, 2, 2], [2, 2, 2], [2, 2, 2], [1, 2, 2]]),
+        ((64, 64, 64), (1, 1, 1), [[2, 2, 2]] * 4),
+        ((4, 8, 8), (1, 1, 1), [[1, 2, 2], [1, 1, 1], [1, 1, 1], [1, 1, 1]]),
+    ],
+)
+def test_pooling_follows_the_spacing(patch, spacing, expected):
+    assert pooling_plan(patch, spacing, 4) == expected
+
+
+def test_volumetric_networks_get_their_strides_and_keep_those_of_the_file(file, tmp_path):
+    plan = make_plan(file, results=tmp_path, profile="full")
+    of = {run.spec.dataset: run.spec for run in plan.runs if run.spec.architecture == "vnet"}
+    assert of["acdc"].options["strides"][0] == [1, 2, 2]
+    assert of["decathlon"].options["strides"][0] == [2, 2, 2]
+    assert "strides" not in of["camus"].options
+    given = "strides: [[1, 2, 2], [1, 2, 2], [1, 2, 2], [1, 2, 2]]"
+    text = file.read_text().replace(
+        "    dims: {decathlon: 3", f"    options: {{{given}}}\n    dims: {{decathlon: 3", 1
+    )
+    file.write_text(text.replace("    dims: {decathlon: 3, acdc: 3, camus: 2}",
+                                 "    dims: {decathlon: 3, acdc: 3, camus: 3}"))  # fmt: skip
+    plan = make_plan(file, results=tmp_path, profile="full")
+    strides = {str(run.spec.options["strides"]) for run in plan.runs if run.spec.dims == 3}
+    assert strides == {"[[1, 2, 2], [1, 2, 2], [1, 2, 2], [1, 2, 2]]"}

@@ -55,7 +55,7 @@ def train(keras, folder: Path, spec):
     from benchmark.training.devices import configure
     from benchmark.training.fit import fit
 
-    device = configure(precision="float32", compilation="none", seed=1)
+    device = configure(precision="float32", compilation="none", dims=2, seed=1)
     events = []
     model = small_model(keras)
     fitted = fit(model, spec, [disc(i) for i in range(8)], [disc(i) for i in range(8, 10)],

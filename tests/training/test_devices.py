@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pytest
+
+from benchmark.training import devices
+
+
+@pytest.fixture
+def policy():
+    import keras
+
+    yield lambda: keras.config.dtype_policy().name
+    keras.config.set_dtype_policy("float32")
+
+
+@pytest.mark.parametrize(
+    ("gpu", "flags", "dims", "precision", "jit"),
+    [
+        (None, {"avx512_bf16"}, 2, "mixed_bfloat16", False),
+        (None, {"amx_bf16"}, 2, "mixed_bfloat16", False),
+        (None, {"avx512_bf16"}, 3, "float32", False),
+        (None, {"avx2"}, 2, "float32", False),
+        ("NVIDIA X", set(), 3, "mixed_bfloat16", True),
+    ],
+)
+def test_rule_auto_takes_what_the_device_does_best(
+    monkeypatch, policy, gpu, flags, dims, precision, jit
+):
+    monkeypatch.setattr(devices, "_gpu_name", lambda: gpu)
+    monkeypatch.setattr(devices, "_processor", lambda: ("CPU", frozenset(flags)))
+    device = devices.configure(precision="auto", compilation="auto", dims=dims, seed=0)
+    assert (device.precision, device.jit_compile) == (precision, jit)
+    assert policy() == precision
+    assert device.name == (gpu or "CPU")
+
+
+def test_what_is_asked_for_is_done(policy):
+    device = devices.configure(precision="float32", compilation="xla", dims=2, seed=0)
+    assert (device.precision, device.jit_compile, policy()) == ("float32", True, "float32")
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (MemoryError(), True),
+        (RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate"), True),
+        (RuntimeError("OOM when allocating tensor with shape[8,64]"), True),
+        (RuntimeError("CUDA out of memory. Tried to allocate"), True),
+        (ValueError("zoom out of range"), False),
+    ],
+)
+def test_out_of_memory_is_recognised(error, expected):
+    assert devices.is_out_of_memory(error) is expected
