@@ -3,8 +3,12 @@
 To add one, write `architectures/<name>.py` with a function
 `build(input_shape, classes, *, <typed keyword parameters>) -> keras.Model` that returns float32
 logits, and add one line to `_CATALOGUE`. The module must not import Keras at its top, only inside
-functions. If it pools, a function `pooling(dims, **options)` that returns the strides lets the
-runner pad inputs; without one, any input size is taken to be possible.
+functions. Further functions of the module are used where they exist:
+
+- `pooling(dims, **options)` returns the strides, by which inputs are padded and sizes checked;
+- `verify(shape, **options)` refuses values that do not go together, before Keras is imported;
+- `defaults(dims, **options)` says what options stand for that are None, to find the reference;
+- `nominal_size(dims, **options)` gives the size at which costs are stated, if it is unusual.
 """
 
 from __future__ import annotations

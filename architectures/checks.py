@@ -155,18 +155,15 @@ def check_input(
     return shape
 
 
-def check_positive(name: str, value: int, multiple_of: int = 1) -> int:
-    """Returns `value` if it is at least 1 and a multiple of `multiple_of`.
+def check_positive(name: str, value: int) -> int:
+    """Returns `value` if it is an integer of at least 1.
 
     Raises:
         ArchitectureError: It is not.
     """
-    if not matches(value, int) or value < 1 or value % multiple_of:
-        below = max(multiple_of, value // multiple_of * multiple_of) if matches(value, int) else 1
-        kind = "integer" if multiple_of == 1 else f"multiple of {multiple_of}"
+    if not matches(value, int) or value < 1:
         raise ArchitectureError(
-            f"Option {name!r} must be a positive {kind}, such as {below}. "
-            f"Received: {name}={value!r}."
+            f"Option {name!r} must be a positive integer. Received: {name}={value!r}."
         )
     return value
 

@@ -38,6 +38,7 @@ class Reference:
         source: The implementation or paper.
         gmacs: Billions of multiply-accumulates per input of `size`, or None if not known.
         size: Spatial sizes of the input for `gmacs`.
+        headline: Whether it is among those that stand for the architecture.
     """
 
     architecture: str
@@ -49,6 +50,7 @@ class Reference:
     source: str
     gmacs: float | None = None
     size: tuple[int, ...] | None = None
+    headline: bool = False
 
 
 @cache

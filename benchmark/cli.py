@@ -33,12 +33,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     try:
         _check_own_packages()
+        from architectures.checks import ArchitectureError
         from datasets.case import DatasetError
     except BenchmarkError as error:
         return _refuse(error)
     try:
         code: int = options.command(options)
-    except (BenchmarkError, DatasetError) as error:
+    except (BenchmarkError, DatasetError, ArchitectureError) as error:
         return _refuse(error)
     except BrokenPipeError:
         # The reader of our output (head, less) has left: not an error of ours.
@@ -95,6 +96,22 @@ def _parser() -> argparse.ArgumentParser:
         "report", parents=[experiment], help="write tables and figures from the records"
     )
     report.set_defaults(command=_report)
+    networks = commands.add_parser(
+        "architectures", help="the networks: parameters, cost, and the published counts"
+    )
+    networks.add_argument("name", nargs="?", help="an architecture (default: all)")
+    networks.add_argument("--channels", type=int, metavar="C", help="input channels (default: 1)")
+    networks.add_argument(
+        "--classes", type=int, metavar="K", help="classes with the background (default: 4)"
+    )
+    networks.add_argument("--dims", type=int, choices=(2, 3), help="dimensions (default: 2)")
+    networks.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="settings",
+        help="an option of the architecture, e.g. filters=16; may be repeated",
+    )  # fmt: skip
+    networks.add_argument("--all", action="store_true", help="every network of known size")
+    networks.add_argument("--json", action="store_true", help="print JSON")
+    networks.set_defaults(command=_architectures)
     ui = commands.add_parser("ui", parents=[results], help="open the MLflow UI on the results")
     ui.add_argument("--host", default="127.0.0.1", help="address to listen on")
     ui.add_argument("--port", type=int, default=5000, help="port to listen on")
@@ -135,6 +152,29 @@ def _report(options: argparse.Namespace) -> int:
     from benchmark.run import report_plan
 
     return report_plan(_make_plan(options), options.results, _console())
+
+
+def _architectures(options: argparse.Namespace) -> int:
+    from benchmark import networks
+
+    # Only shapes are asked for: the framework's start-up messages would bury the table.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    asked = networks.requests(
+        options.name,
+        channels=options.channels,
+        classes=options.classes,
+        dims=options.dims,
+        options=networks.parse_settings(options.settings),
+        everything=options.all,
+    )
+    described = [networks.describe(request) for request in asked]
+    if options.json:
+        plain = [networks.to_dict(each) for each in described]
+        one = options.name and not options.all
+        print(json.dumps(plain[0] if one else plain, indent=1))  # noqa: T201
+    else:
+        networks.show(described, _console())
+    return 1 if any(each.matches is False for each in described) else 0
 
 
 def _ui(options: argparse.Namespace) -> int:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import architectures
+import datasets
 from benchmark.errors import ConfigError
 from benchmark.experiment.config import Experiment, load_experiment
 from benchmark.experiment.matrix import Source, expand
@@ -119,7 +121,10 @@ def make_plan(
                 f"{path}: matrix.folds: expected folds below {folds} (protocol.folds), got {fold}."
             )
     sources = locate(experiment, data_root=data_root, results=results, mode=mode)
-    runs = tuple(_look_up(spec, results) for spec in expand(experiment, sources))
+    specs = expand(experiment, sources)
+    for spec in specs:
+        _check_network(path, spec)
+    runs = tuple(_look_up(spec, results) for spec in specs)
     return Plan(path, profile, why, experiment, sources, runs)
 
 
@@ -150,6 +155,15 @@ def _choose_profile(
     if phantoms:
         return "quick", f"the real files of {', '.join(phantoms)} are absent"
     return "full", f"{gpu} and the real files of all datasets are present"
+
+
+def _check_network(path: Path, spec: RunSpec) -> None:
+    """Refuse a network that cannot be built, before anything is trained."""
+    classes = len(datasets.info(spec.dataset).classes) + 1
+    try:
+        architectures.check(spec.architecture, (*spec.patch, 1), classes, spec.options)
+    except architectures.ArchitectureError as error:
+        raise ConfigError(f"{path}: {spec.architecture} on {spec.dataset}: {error}") from None
 
 
 def _look_up(spec: RunSpec, results: Path) -> PlannedRun:

@@ -182,3 +182,9 @@ def test_volumetric_networks_get_their_strides_and_keep_those_of_the_file(file, 
     plan = make_plan(file, results=tmp_path, profile="full")
     strides = {str(run.spec.options["strides"]) for run in plan.runs if run.spec.dims == 3}
     assert strides == {"[[1, 2, 2], [1, 2, 2], [1, 2, 2], [1, 2, 2]]"}
+
+
+def test_patch_that_a_network_cannot_take_is_refused_before_anything_runs(file, tmp_path):
+    file.write_text(file.read_text().replace("patch_2d: [160, 160]", "patch_2d: [150, 160]"))
+    with pytest.raises(BenchmarkError, match=r"unet on acdc: .*150"):
+        make_plan(file, results=tmp_path, profile="quick")
