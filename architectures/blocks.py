@@ -68,6 +68,10 @@ class Blocks:
         padding: str | None = None,
     ) -> Tensor:
         """Applies one convolution."""
+        if kernel == 1 and stride != 1:
+            # The same numbers as a strided 1×1 convolution, whose gradient in TensorFlow 2.21
+            # writes past its memory on CPUs where there are fewer than 16 channels.
+            x, stride = self.pool(x, 1, stride=stride, name=f"{name}_pick"), 1
         wide = self.dims == 2 and kernel == 3 and dilation >= WIDE
         layer = DilatedConv2D if wide else self._layer("Conv{dims}")
         return layer(

@@ -7,7 +7,7 @@ never on the architecture, on the number of threads or on what was read before.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -46,7 +46,7 @@ def training_batches(
     seed: int,
     stop: int,
     start: int = 0,
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """Yield the batches of a whole training, pass after pass over the cases, each shuffled anew.
 
     Args:

@@ -23,19 +23,29 @@ class Predictor:
     size (the last is filled up with zeros), so that no backend compiles twice.
 
     Args:
-        model: A model from ``(batch, *patch, 1)`` to logits ``(batch, *patch, classes)``.
+        model: A model from ``(batch, *patch, 1)`` to logits ``(batch, *patch, classes)``, or to a
+            list of such, the finest first.
         patch: Window, ``(y, x)`` for planar and ``(z, y, x)`` for volumetric networks.
         batch_size: Windows per forward pass.
         overlap: Overlap of neighbouring windows as a part of the window, in [0, 1).
+        exclusive: Whether classes exclude each other (softmax), or each is a mask of its own
+            (a sigmoid per class, for networks trained with ``one_vs_rest``).
     """
 
     def __init__(
-        self, model: Any, patch: Sequence[int], *, batch_size: int, overlap: float
+        self,
+        model: Any,
+        patch: Sequence[int],
+        *,
+        batch_size: int,
+        overlap: float,
+        exclusive: bool = True,
     ) -> None:
         self.model = model
         self.patch = tuple(patch)
         self.batch_size = batch_size
         self.overlap = overlap
+        self.activation = softmax if exclusive else sigmoid
 
     def warm_up(self) -> None:
         """Let the backend compile, with one batch of zeros."""
@@ -49,7 +59,10 @@ class Predictor:
             missing = self.batch_size - len(batch)
             if missing:
                 batch = np.concatenate([batch, np.zeros((missing, *batch.shape[1:]), batch.dtype)])
-            result = np.asarray(self.model.predict_on_batch(batch), np.float32)
+            result = self.model.predict_on_batch(batch)
+            if isinstance(result, list):  # deep supervision: the finest output comes first
+                result = result[0]
+            result = np.asarray(result, np.float32)
             outputs.append(result[: self.batch_size - missing])
         return np.concatenate(outputs)
 
@@ -74,7 +87,7 @@ class Predictor:
             stack = np.stack(views)[..., np.newaxis]
             if len(self.patch) == 2:
                 stack = stack[:, 0]
-            parts = softmax(self.logits(stack)).reshape(len(group), *window, -1)
+            parts = self.activation(self.logits(stack)).reshape(len(group), *window, -1)
             if total is None:
                 total = np.zeros((*padded.shape, parts.shape[-1]), np.float32)
             for corner, part in zip(group, parts, strict=True):
@@ -105,6 +118,11 @@ def softmax(logits: Array) -> Array:
     """Return probabilities over the last axis."""
     shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True), np.float32)
+
+
+def sigmoid(logits: Array) -> Array:
+    """Return the probability of each class on its own."""
+    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * logits)), np.float32)
 
 
 def _corners(

@@ -12,6 +12,7 @@ import datetime
 import json
 import os
 import sys
+import threading
 import time
 import traceback
 from dataclasses import dataclass
@@ -203,6 +204,7 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
         )  # fmt: skip
     record["timing"] = {
         **summarise_steps(fitted.step_s, spec.batch_size),
+        "wait_ms_p50": 1e3 * float(np.median(fitted.wait_s)),
         "epoch_s": float(np.median(fitted.epoch_s)),
         "peak_device_mib": devices.peak_device_mib(),
     }
@@ -210,7 +212,11 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
         emit({"event": "stage", "stage": "evaluating"})
         model.load_weights(fitted.weights)
         predictor = Predictor(
-            model, spec.patch, batch_size=spec.batch_size, overlap=protocol.overlap
+            model,
+            spec.patch,
+            batch_size=spec.batch_size,
+            overlap=protocol.overlap,
+            exclusive=protocol.loss != "one_vs_rest",
         )
         evaluation = evaluate(
             predictor, sides["test"],
@@ -228,8 +234,21 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
     }
 
 
+def _die_with_parent() -> None:
+    """End this process soon after the scheduler has ended, however that ended."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+
+
 def main() -> int:
     """Serve one order; exit status 0 when a record was written, whatever its status."""
+    _die_with_parent()
     # Libraries print to standard output as they please: keep the events apart from that.
     events = Events(os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8"))
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,16 +13,21 @@ from typing import Any
 import keras
 
 from benchmark.data.cache import CachedCase
-from benchmark.data.pipeline import training_batches, validation_batches
+from benchmark.data.pipeline import Batch, training_batches, validation_batches
+from benchmark.errors import Diverged
 from benchmark.evaluation.inference import Predictor
-from benchmark.experiment.spec import Protocol, RunSpec
-from benchmark.training.callbacks import Emit, EpochLog, StepClock
+from benchmark.experiment.spec import RunSpec
+from benchmark.records import write_table
 from benchmark.training.devices import Device
 from benchmark.training.losses import make_loss
+from benchmark.training.optimizers import make_optimizer
+from benchmark.training.validation import patch_dice
 
-# Part of the steps in which the learning rate rises linearly to its peak; adaptive optimisers
-# have no estimate of the gradient's scale before.
-WARM_UP = 0.05
+EPOCH_COLUMNS = (
+    "epoch", "loss", "validation_dice", "learning_rate", "epoch_s", "validation_s", "elapsed_s",
+)  # fmt: skip
+
+Emit = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -30,7 +38,8 @@ class Fitted:
         weights: File with the weights of the best epoch.
         best_epoch: Number of that epoch, from 1.
         validation_dice: Its Dice on the validation patches.
-        step_s: Wall time of every gradient step.
+        step_s: Wall time of every gradient step, from the request for its batch to its loss.
+        wait_s: Part of it that was spent waiting for the batch.
         epoch_s: Wall time of every epoch without validation.
     """
 
@@ -38,6 +47,7 @@ class Fitted:
     best_epoch: int
     validation_dice: float
     step_s: list[float]
+    wait_s: list[float]
     epoch_s: list[float]
 
 
@@ -54,40 +64,34 @@ def fit(
 ) -> Fitted:
     """Train a model from its present weights and keep the weights of the best epoch.
 
+    The loop is written out, one ``train_on_batch`` per step: every step is timed as it is, its loss
+    is looked at, and the stream of batches is ours to stop and to resume.
+
     Args:
-        model: From ``(batch, *patch, 1)`` to logits ``(batch, *patch, classes)``.
+        model: From ``(batch, *patch, 1)`` to logits ``(batch, *patch, classes)``, or to a list of
+            such (deep supervision, the finest first).
         spec: The run.
         training: Prepared training cases.
         validation: Prepared cases that choose the best epoch.
         classes: Number of classes including the background.
         device: Precision and compilation in force.
-        folder: The run's folder.
+        folder: The run's folder; ``best.weights.h5`` and ``epochs.csv`` are written there.
         emit: Receives one event per epoch.
 
     Raises:
         Diverged: The loss is no longer finite.
     """
     protocol = spec.protocol
-    model.compile(
-        optimizer=make_optimizer(protocol),
-        loss=make_loss(protocol.loss, classes),
-        jit_compile=device.jit_compile,
+    _compile(model, spec, classes, device)
+    predictor = Predictor(model, spec.patch, batch_size=spec.batch_size, overlap=0.0)
+    checks = validation_batches(
+        validation,
+        patch=spec.patch,
+        batch_size=spec.batch_size,
+        count=spec.validation_patches,
+        seed=spec.seed_for("validation"),
     )
-    clock = StepClock()
-    log = EpochLog(
-        Predictor(model, spec.patch, batch_size=spec.batch_size, overlap=0.0),
-        validation_batches(
-            validation,
-            patch=spec.patch,
-            batch_size=spec.batch_size,
-            count=spec.validation_patches,
-            seed=spec.seed_for("validation"),
-        ),
-        classes=classes,
-        folder=folder,
-        emit=emit,
-    )
-    batches = training_batches(
+    stream = training_batches(
         training,
         patch=spec.patch,
         batch_size=spec.batch_size,
@@ -95,40 +99,94 @@ def fit(
         seed=spec.seed_for("order"),
         stop=protocol.epochs * protocol.steps_per_epoch,
     )
-    model.fit(
-        batches,
-        steps_per_epoch=protocol.steps_per_epoch,
-        epochs=protocol.epochs,
-        callbacks=[clock, log],
-        shuffle=False,  # the stream comes in its own order
-        verbose=0,
-    )
+    folder.mkdir(parents=True, exist_ok=True)
+    clock = _Clock()
+    rows: list[dict[str, float]] = []
+    best_epoch, best_dice = 0, -1.0
+    begin = time.perf_counter()
+    with closing(stream):
+        for epoch in range(1, protocol.epochs + 1):
+            epoch_begin = time.perf_counter()
+            losses = [clock.step(model, stream) for _ in range(protocol.steps_per_epoch)]
+            trained = time.perf_counter()
+            dice = patch_dice(predictor, checks, classes)
+            validated = time.perf_counter()
+            if dice >= best_dice:  # of equals the later, which has trained longer
+                best_epoch, best_dice = epoch, dice
+                _save(model, folder / "best.weights.h5")
+            rows.append(
+                {
+                    "epoch": epoch,
+                    "loss": sum(losses) / len(losses),
+                    "validation_dice": dice,
+                    "learning_rate": _learning_rate(model),
+                    "epoch_s": trained - epoch_begin,
+                    "validation_s": validated - trained,
+                    "elapsed_s": time.perf_counter() - begin,
+                }
+            )
+            write_table(folder / "epochs.csv", rows, EPOCH_COLUMNS)
+            emit({"event": "epoch", **rows[-1]})
     return Fitted(
-        weights=log.weights,
-        best_epoch=log.best_epoch,
-        validation_dice=log.best_dice,
+        weights=folder / "best.weights.h5",
+        best_epoch=best_epoch,
+        validation_dice=best_dice,
         step_s=clock.step_s,
-        epoch_s=[row["epoch_s"] for row in log.rows],
+        wait_s=clock.wait_s,
+        epoch_s=[row["epoch_s"] for row in rows],
     )
 
 
-def make_optimizer(protocol: Protocol) -> Any:
-    """Return the optimiser with a warm-up and a cosine decay to zero over the whole budget."""
-    steps = protocol.epochs * protocol.steps_per_epoch
-    warm_up = max(1, round(WARM_UP * steps))
-    rate = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0,
-        decay_steps=max(1, steps - warm_up),
-        warmup_target=protocol.learning_rate,
-        warmup_steps=warm_up,
+class _Clock:
+    """Takes gradient steps and times them."""
+
+    def __init__(self) -> None:
+        self.step_s: list[float] = []
+        self.wait_s: list[float] = []
+
+    def step(self, model: keras.Model, stream: Iterator[Batch]) -> float:
+        """Take one step; return its loss."""
+        begin = time.perf_counter()
+        image, mask = next(stream)
+        arrived = time.perf_counter()
+        outputs = len(model.outputs)
+        target = [mask] * outputs if outputs > 1 else mask
+        # Reading the loss waits for the device: a step ends when its result is on the host.
+        loss = float(model.train_on_batch(image, target, return_dict=True)["loss"])
+        self.step_s.append(time.perf_counter() - begin)
+        self.wait_s.append(arrived - begin)
+        if not math.isfinite(loss):
+            raise Diverged(f"the loss became {loss} at step {len(self.step_s)}")
+        return loss
+
+
+def _compile(model: keras.Model, spec: RunSpec, classes: int, device: Device) -> None:
+    optimizer = make_optimizer(spec.protocol)
+    optimizer.build(model.trainable_variables)  # else the first step is traced twice
+    loss = make_loss(spec.protocol.loss, classes)
+    outputs = len(model.outputs)
+    model.compile(
+        optimizer=optimizer,
+        loss=[loss] * outputs if outputs > 1 else loss,
+        loss_weights=supervision_weights(outputs) if outputs > 1 else None,
+        jit_compile=device.jit_compile,
     )
-    if protocol.optimizer == "sgd":
-        return keras.optimizers.SGD(
-            rate, momentum=0.99, nesterov=True, weight_decay=protocol.weight_decay or None
-        )
-    if protocol.optimizer == "adam":
-        return keras.optimizers.Adam(rate)
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=protocol.weight_decay)
-    # Decay is meant for kernels: shrinking scales and offsets only fights normalisation.
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "alpha"])
-    return optimizer
+
+
+def supervision_weights(outputs: int) -> list[float]:
+    """Return the weights of the losses of a network with deep supervision, finest first.
+
+    Each coarser output counts half of the one before, and all sum to one (as nnU-Net does).
+    """
+    weights = [0.5**level for level in range(outputs)]
+    return [weight / sum(weights) for weight in weights]
+
+
+def _save(model: keras.Model, path: Path) -> None:
+    partial = path.with_name(f"partial-{path.name}")
+    model.save_weights(partial)
+    partial.replace(path)
+
+
+def _learning_rate(model: keras.Model) -> float:
+    return float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))

@@ -45,7 +45,10 @@ def test_the_stride_lies_in_the_3x3_convolution(graph):
     net = graph(build())
     assert net.layer("stage2_block1_1_conv").strides == (1, 1)
     assert net.layer("stage2_block1_2_conv").strides == (2, 2)
-    assert net.layer("stage2_block1_skip_conv").strides == (2, 2)
+    # A 1×1 convolution with stride 2 is one that sees every second pixel.
+    assert net.inputs("stage2_block1_skip_conv") == ["stage2_block1_skip_conv_pick"]
+    assert net.layer("stage2_block1_skip_conv_pick").pool_size == (1, 1)
+    assert net.layer("stage2_block1_skip_conv_pick").strides == (2, 2)
     # Padded on both sides, as PyTorch pads; "same" would shift the features by half a pixel.
     assert net.inputs("stage2_block1_2_conv") == ["stage2_block1_2_pad"]
     assert net.layer("stem_pad").padding == ((3, 3), (3, 3))

@@ -90,7 +90,7 @@ def test_loss_that_is_not_finite_stops_the_run(keras, learning, tmp_path):
 
 
 def test_patch_dice_counts_all_patches_together(keras):
-    from benchmark.training.callbacks import patch_dice
+    from benchmark.training.validation import patch_dice
 
     truth = np.zeros((2, 4, 4), np.uint8)
     truth[0, :2] = 1
@@ -107,3 +107,26 @@ def test_patch_dice_counts_all_patches_together(keras):
     empty = np.zeros_like(truth)
     guess[:] = 0
     assert patch_dice(Fixed(), [(empty[..., None], empty)], 3) == 0.0
+
+
+def test_deep_supervision_trains_all_outputs_and_predicts_with_the_finest(
+    keras, learning, tmp_path
+):
+    from benchmark.evaluation.inference import Predictor
+    from benchmark.training.devices import configure
+    from benchmark.training.fit import fit, supervision_weights
+
+    inputs = keras.Input((32, 32, 1))
+    x = keras.layers.Conv2D(4, 3, padding="same", activation="relu")(inputs)
+    heads = [keras.layers.Conv2D(2, 1, name=name)(x) for name in ("fine", "coarse")]
+    model = keras.Model(inputs, heads)
+    before = [layer.get_weights()[0].copy() for layer in model.layers[-2:]]
+    device = configure(precision="float32", compilation="none", dims=2, seed=1)
+    fit(model, learning, [disc(i) for i in range(8)], [disc(8)], classes=2, device=device,
+        folder=tmp_path, emit=lambda event: None)  # fmt: skip
+    for layer, old in zip(model.layers[-2:], before, strict=True):
+        assert not np.allclose(layer.get_weights()[0], old)
+    image = np.random.default_rng(0).normal(size=(1, 32, 32, 1)).astype(np.float32)
+    fine = Predictor(model, (32, 32), batch_size=1, overlap=0.0).logits(image)
+    np.testing.assert_allclose(fine, np.asarray(model(image)[0]), atol=1e-5)
+    assert supervision_weights(3) == pytest.approx([4 / 7, 2 / 7, 1 / 7])
