@@ -4,7 +4,9 @@ UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 PYTHON3 ?= python3
 IN := . .venv/bin/activate &&
 
-.PHONY: run test check setup bench clean
+.PHONY: run test check setup clean
+# A machine with an NVIDIA driver gets TensorFlow with CUDA.
+EXTRAS := $(if $(shell command -v nvidia-smi 2>/dev/null),--extra gpu)
 
 run: setup  ## run experiments.yaml: real files under data/ where present, phantoms elsewhere
 	$(IN) python -m benchmark run experiments.yaml
@@ -18,7 +20,7 @@ check: setup  ## formatting, lint, types
 setup: .venv/.installed  ## install the locked environment into .venv
 
 .venv/.installed: pyproject.toml uv.lock | $(UV)
-	$(UV) sync --locked --quiet
+	$(UV) sync --locked --quiet $(EXTRAS)
 	@touch $@
 
 # Where uv is absent it is installed into a folder of the project, nothing outside is touched.

@@ -41,6 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = options.command(options)
     except (BenchmarkError, DatasetError, ArchitectureError) as error:
         return _refuse(error)
+    except OSError as error:
+        # What the file system refuses (no permission, disk full) is for the user to mend.
+        if error.filename is None:
+            raise
+        return _refuse(BenchmarkError(f"{error.filename}: {error.strerror}."))
     except BrokenPipeError:
         # The reader of our output (head, less) has left: not an error of ours.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -122,6 +127,10 @@ def _parser() -> argparse.ArgumentParser:
 def _make_plan(options: argparse.Namespace) -> Plan:
     from benchmark.experiment.plan import make_plan
 
+    if options.results.exists() and not options.results.is_dir():
+        raise BenchmarkError(
+            f"--results {options.results}: expected a folder, found a file. Name another place."
+        )
     return make_plan(
         options.file,
         results=options.results,
@@ -180,10 +189,10 @@ def _architectures(options: argparse.Namespace) -> int:
 def _ui(options: argparse.Namespace) -> int:
     import subprocess
 
-    from benchmark.tracking import tracking_uri, ui_command
+    from benchmark.tracking import ui_command
 
     store = options.results / "mlflow.db"
-    if tracking_uri(options.results).startswith("sqlite:") and not store.exists():
+    if "MLFLOW_TRACKING_URI" not in os.environ and not store.exists():
         raise BenchmarkError(
             f"{store}: expected the store of finished runs, found none. "
             "Run `python -m benchmark run` first, or name its folder with --results."

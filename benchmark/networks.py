@@ -101,7 +101,15 @@ def requests(
         for count in wanted:
             if name is None and count not in allowed:
                 continue  # all architectures were asked for; this one has no such form
-            asked.append(Request(each, count, channels or 1, classes or 4, options))
+            asked.append(
+                Request(
+                    each,
+                    count,
+                    1 if channels is None else channels,
+                    4 if classes is None else classes,
+                    options,
+                )
+            )
     return asked
 
 

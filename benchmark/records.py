@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 AXES = ("architecture", "dataset", "source", "fold", "seed")
-STATUSES = ("ok", "oom", "diverged", "timeout", "error", "killed")
+STATUSES = ("ok", "oom", "diverged", "error", "killed")
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:

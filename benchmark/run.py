@@ -70,23 +70,33 @@ def _execute(plan: Plan, results: Path, console: Console) -> bool:
         raise BenchmarkError(
             f"--results {results}: expected a folder that can be written: {error.strerror}."
         ) from None
-    tracker = Tracker(plan, results, lambda text: console.print(f"warning: {text}", style="yellow"))
     with console.status("writing phantoms"):
         ensure_phantoms(plan.experiment, plan.sources, results)
+
+    def tell(text: str) -> None:
+        console.print(text, style="yellow", markup=False, soft_wrap=True)
+
+    tracker = Tracker(plan, results, lambda text: tell(f"warning: {text}"))
     orders = []
     for run in plan.pending:
         source = plan.sources[run.spec.dataset]
         orders.append(Order(run.spec, plan.profile, source.root, results, source.release))
-    with ProgressDisplay(console) as display:
-        executed, interrupted = run_all(orders, [display, tracker])
-    files, records = _write_report(plan, results)
-    tracker.finish(files, interrupted=interrupted)
+    files: list[Path] = []
+    interrupted = True
+    try:
+        with ProgressDisplay(console) as display:
+            executed, interrupted = run_all(orders, [display, tracker], tell)
+        files, records = _write_report(plan, results)
+    finally:
+        tracker.finish(files, interrupted=interrupted)
     _show(records, files, results, console)
     failed = [record for record in executed if record["status"] != "ok"]
     for record in failed:
         console.print(
-            f"[red]{record['status']}[/] {record['name']}: {record['error']} "
+            f"{record['status']}: {record['name']}: {record['error']} "
             f"(log: {record['path'] / 'log.txt'})",
+            style="red",
+            markup=False,
             soft_wrap=True,
         )
     if interrupted:

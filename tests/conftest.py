@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """Folder with real scans; tests that need it are skipped where it is absent."""
-    folder = Path(os.environ.get("BENCHMARK_REAL_DATA", ROOT.parent / "shared" / "data"))
+    folder = Path(os.environ.get("BENCHMARK_REAL_DATA", ROOT / "data"))
     if not folder.is_dir():
         pytest.skip(f"no real scans in {folder}")
     return folder

@@ -36,7 +36,8 @@ def test_plan_as_json(capsys, tmp_path):
 
 
 def test_plan_for_people(capsys, tmp_path):
-    assert main(["plan", "--results", str(tmp_path)]) == 0
+    arguments = ["--data", "phantom", "--profile", "quick", "--results", str(tmp_path)]
+    assert main(["plan", *arguments]) == 0
     out = capsys.readouterr().out
     assert "profile quick" in out
     assert "12 runs: 12 new" in out

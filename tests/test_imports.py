@@ -106,7 +106,9 @@ def test_a_foreign_datasets_package_is_an_error_that_says_so(tmp_path):
         "from benchmark.cli import main\n"
         "sys.exit(main(['plan']))\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
     assert done.returncode == 2
     assert "expected the package 'datasets'" in done.stderr
     assert "Traceback" not in done.stderr

@@ -40,7 +40,9 @@ def test_json_on_the_command_line(capsys):
     arguments = ["architectures", "deeplabv3", "--classes", "3", "--set", "filters=4", "--json"]
     assert main(arguments) == 0
     described = json.loads(capsys.readouterr().out)
-    assert {"name", "trainable_params", "gmacs", "input_shape", "reference_params"} <= set(described)
+    assert {"name", "trainable_params", "gmacs", "input_shape", "reference_params"} <= set(
+        described
+    )
     assert described["input_shape"] == [256, 256, 1]
 
 
@@ -52,6 +54,7 @@ def test_json_on_the_command_line(capsys):
         (["unet", "--set", "filters=many"], "filters"),
         (["unet", "--set", "filters"], "key=value"),
         (["unet", "--classes", "1"], "classes"),
+        (["unet", "--classes", "0"], "classes"),
         (["vnet", "--channels", "3"], "3 channels"),
         (["deeplabv3", "--dims", "3"], "dimension"),
     ],

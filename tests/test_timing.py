@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from benchmark.timing import Stopwatch, peak_rss_mib, summarise_steps
+from benchmark.timing import Stopwatch, summarise_steps
 
 
 def test_first_step_is_compilation_and_warm_up_is_left_out():

@@ -22,6 +22,8 @@ from datasets.case import Case, DatasetError, DatasetInfo
 
 # Part of every cache key: raise it when `prepare` changes what it makes.
 VERSION = 1
+# Likewise, when `datasets.nifti` or `datasets.mhd` read something else from the same file.
+READER = 1
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,13 @@ class Cache:
         return CachedCase(case, prepared)
 
     def _key(self, case: Case) -> str:
-        parameters = [VERSION, self.target_mm, CLIP_PERCENTILES, sorted(self.info.classes.items())]
+        parameters = [
+            VERSION,
+            READER,
+            self.target_mm,
+            CLIP_PERCENTILES,
+            sorted(self.info.classes.items()),
+        ]
         sha = hashlib.sha256(json.dumps(parameters).encode())
         for path in (*nifti.source_files(case.image), *nifti.source_files(case.mask)):
             try:

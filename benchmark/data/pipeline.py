@@ -20,10 +20,10 @@ from benchmark.data.preprocessing import Array, Prepared
 T = TypeVar("T", bound=np.generic)
 Batch = tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]
 
-# Part of the training patches that is sure to hold the whole foreground (or, where the patch is
-# smaller, a piece of it); the others are drawn anywhere, so that networks learn the background
-# they meet at inference.
-FOREGROUND_SHARE = 0.67
+# Part of the training patches that is sure to hold the whole foreground of the case (or, where the
+# patch is smaller, a piece of it); the others are drawn anywhere, so that networks learn the
+# background they meet at inference.
+FOREGROUND_SHARE = 0.5
 
 
 def samples(cases: Sequence[CachedCase], dims: int) -> list[tuple[int, int]]:

@@ -8,6 +8,7 @@ new spacing, which averages instead of aliasing.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -43,6 +44,10 @@ class Prepared:
     box: tuple[tuple[int, int], ...]
     native_shape: tuple[int, ...]
     native_spacing_mm: tuple[float, ...]
+
+    def in_memory(self) -> Prepared:
+        """Return a copy whose arrays are no longer mapped from the disk."""
+        return dataclasses.replace(self, image=np.array(self.image), mask=np.array(self.mask))
 
 
 def prepare(

@@ -18,7 +18,6 @@ class ProgressDisplay:
 
     Args:
         console: Where to write.
-        epochs: Epochs of a run, to tell how much of it is done.
     """
 
     def __init__(self, console: Console) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime
 import signal
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any, Protocol
 
+from benchmark import environment
 from benchmark.execution.local import WorkerProcess
 from benchmark.execution.worker import Order, new_record
 from benchmark.experiment.spec import RunSpec
@@ -30,7 +32,8 @@ class Listener(Protocol):
 class Interruption:
     """What Ctrl-C means: once, finish the current run and stop; twice, stop now."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
         self.asked = 0
         self.worker: WorkerProcess | None = None
         self._previous: Any = None
@@ -44,28 +47,34 @@ class Interruption:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self.asked += 1
+        if self.asked == 1:
+            self._tell("Finishing the current run, then stopping. Ctrl-C again stops now.")
         if self.asked > 1 and self.worker is not None:
             self.worker.kill()
 
 
 def run_all(
-    orders: Sequence[Order], listeners: Sequence[Listener]
+    orders: Sequence[Order],
+    listeners: Sequence[Listener],
+    tell: Callable[[str], None] = lambda text: None,
 ) -> tuple[list[dict[str, Any]], bool]:
     """Execute orders one after the other.
 
-    While a run trains, the worker of the next one is already importing its framework, so that
-    start-up costs no time of its own.
+    While the network of a run is built and compiled, which keeps one core busy, the worker of the
+    next run imports its framework on another: start-up costs little time of its own, and the steps
+    that are timed run alone.
 
     Args:
         orders: Runs in order.
         listeners: Are told of every event.
+        tell: Shows a sentence to the user.
 
     Returns:
         The records of the runs that were executed, and whether the user interrupted.
     """
     records: list[dict[str, Any]] = []
     spare: WorkerProcess | None = None
-    with Interruption() as interruption:
+    with Interruption(tell) as interruption:
         try:
             for number, order in enumerate(orders):
                 if interruption.asked:
@@ -73,16 +82,23 @@ def run_all(
                 worker = spare or WorkerProcess(order)
                 spare = None
                 interruption.worker = worker
+                begin = time.monotonic()
                 for listener in listeners:
                     listener.run_started(order.spec, number + 1, len(orders))
                 for event in worker.run():
                     if event["event"] == "ready":
                         continue
-                    if event["event"] == "epoch" and spare is None and number + 1 < len(orders):
+                    building = event.get("stage") == "building the network"
+                    if building and number + 1 < len(orders) and not interruption.asked:
                         spare = WorkerProcess(orders[number + 1])
                     for listener in listeners:
                         listener.event(order.spec, event)
-                record = _close(order, worker, killed_by_user=interruption.asked > 1)
+                record = _close(
+                    order,
+                    worker,
+                    killed_by_user=interruption.asked > 1,
+                    total_s=time.monotonic() - begin,
+                )
                 records.append(record)
                 for listener in listeners:
                     listener.run_finished(order.spec, record)
@@ -91,10 +107,12 @@ def run_all(
                 spare.dismiss()
             if interruption.worker is not None and interruption.worker.returncode is None:
                 interruption.worker.kill()
-    return records, interruption.asked > 0
+    return records, len(records) < len(orders) or interruption.asked > 1
 
 
-def _close(order: Order, worker: WorkerProcess, *, killed_by_user: bool) -> dict[str, Any]:
+def _close(
+    order: Order, worker: WorkerProcess, *, killed_by_user: bool, total_s: float
+) -> dict[str, Any]:
     """Return the worker's record, or write the one it could not write."""
     code = worker.returncode
     if code == 0:
@@ -111,7 +129,9 @@ def _close(order: Order, worker: WorkerProcess, *, killed_by_user: bool) -> dict
             status="error",
             error=f"the worker exited with status {code}: {tail[0] if tail else 'no message'}",
         )
-    record["timing"] = {}
+    record["timing"] = {"total_s": total_s}
+    record["environment"] = environment.describe()
+    record["finished_utc"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     write_json(order.folder / "record.json", record)
     record["path"] = order.folder
     return record

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 import os
+import shutil
 import sys
 import threading
 import time
@@ -114,6 +116,7 @@ def execute(order: Order, emit: Events, *, started_s: float) -> dict[str, Any]:
 
     record = new_record(order, datetime.datetime.now(datetime.UTC))
     watch = Stopwatch()
+    _clear(order.folder)
     try:
         _run(order, emit, record, watch)
         record["status"] = "ok"
@@ -133,6 +136,14 @@ def execute(order: Order, emit: Events, *, started_s: float) -> dict[str, Any]:
     record["finished_utc"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     write_json(order.folder / "record.json", record)
     return record
+
+
+def _clear(folder: Path) -> None:
+    """Remove what an earlier attempt left, so that no file of it is taken for one of this run."""
+    for name in ("record.json", "epochs.csv", "cases.csv", "best.weights.h5"):
+        (folder / name).unlink(missing_ok=True)
+    for name in ("predictions", "slices"):
+        shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -> None:
@@ -165,19 +176,18 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
             )
         except datasets.DatasetError as error:
             raise BenchmarkError(str(error)) from None
+        by_id = {case.id: case for case in cases}
+        sides = {side: [by_id[case] for case in getattr(split, side)]
+                 for side in ("train", "validation", "test")}  # fmt: skip
+        record["split"] = {side: sorted({case.patient for case in members})
+                           for side, members in sides.items()}  # fmt: skip
         cache = Cache(order.results / "cache", info, protocol.spacing_mm)
-        prepared = {
-            cached.case.id: cached
-            for cached in cache.load(
-                cases, lambda done, total: emit({"event": "data", "done": done, "total": total})
-            )
-        }
-    sides = {side: [prepared[case] for case in getattr(split, side)]
-             for side in ("train", "validation", "test")}  # fmt: skip
-    record["split"] = {side: sorted({cached.case.patient for cached in members})
-                       for side, members in sides.items()}  # fmt: skip
-    missing = unannotated_classes(info, list(prepared.values()))
-    record["unannotated_classes"] = missing
+
+        def tell(done: int, total: int) -> None:
+            emit({"event": "data", "done": done, "total": total})
+
+        training = cache.load(sides["train"], tell)
+        validation = cache.load(sides["validation"], tell)
 
     with watch.span("build_s"):
         emit({"event": "stage", "stage": "building the network"})
@@ -199,7 +209,7 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
     with watch.span("train_s"):
         emit({"event": "stage", "stage": "training"})
         fitted = fit(
-            model, spec, sides["train"], sides["validation"],
+            model, spec, training, validation,
             classes=classes, device=device, folder=order.folder, emit=emit,
         )  # fmt: skip
     record["timing"] = {
@@ -208,6 +218,11 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
         "epoch_s": float(np.median(fitted.epoch_s)),
         "peak_device_mib": devices.peak_device_mib(),
     }
+    with watch.span("preprocessing_s"):
+        # Only now: nothing of a test case is read before training has ended.
+        testing = cache.load(sides["test"], tell)
+    missing = unannotated_classes(info, [*training, *validation, *testing])
+    record["unannotated_classes"] = missing
     with watch.span("evaluate_s"):
         emit({"event": "stage", "stage": "evaluating"})
         model.load_weights(fitted.weights)
@@ -219,7 +234,7 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
             exclusive=protocol.loss != "one_vs_rest",
         )
         evaluation = evaluate(
-            predictor, sides["test"],
+            predictor, testing,
             spec=spec, info=info, unannotated=missing, folder=order.folder,
         )  # fmt: skip
     inference_ms = 1e3 * np.asarray(evaluation.inference_s)
@@ -227,8 +242,14 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
         "inference_ms_p50": float(np.percentile(inference_ms, 50)),
         "inference_ms_p90": float(np.percentile(inference_ms, 90)),
     }
+    scores = evaluation.summary()
+    if not math.isfinite(scores["dice"]):
+        raise BenchmarkError(
+            "expected test cases that show at least one class in truth or prediction, found none "
+            f"among {len(testing)}. Check the masks, or choose another fold."
+        )
     record["summary"] = {
-        **evaluation.summary(),
+        **scores,
         "best_epoch": fitted.best_epoch,
         "validation_dice": fitted.validation_dice,
     }

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 import architectures
 import datasets
 from benchmark.errors import ConfigError, nearest
 from benchmark.experiment.yaml_tree import Location, Tree, load
+from datasets.splits import SPLITS
 
 PROFILES = ("smoke", "quick", "full")
 
@@ -42,19 +43,29 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
 
 
+def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError("expected every value once")
+    return values
+
+
+Distinct = AfterValidator(_distinct)
+Index = Annotated[int, Field(ge=0)]
+
+
 class MatrixSection(Section):
     """The axes whose product is run."""
 
-    architectures: Annotated[tuple[ArchitectureName, ...], Field(min_length=1)]
-    datasets: Annotated[tuple[DatasetName, ...], Field(min_length=1)]
-    folds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
+    architectures: Annotated[tuple[ArchitectureName, ...], Field(min_length=1), Distinct]
+    datasets: Annotated[tuple[DatasetName, ...], Field(min_length=1), Distinct]
+    folds: Annotated[tuple[Index, ...], Field(min_length=1), Distinct] = (0,)
+    seeds: Annotated[tuple[Index, ...], Field(min_length=1), Distinct] = (0,)
 
 
 class ProtocolSection(Section):
     """Rules shared by all runs; see :class:`benchmark.experiment.spec.Protocol`."""
 
-    split: Literal["kfold", "holdout", "nnunet", "camus_official", "camus_tenfold"] = "kfold"
+    split: Annotated[str, _known("split", tuple(SPLITS))] = "kfold"
     folds: Annotated[int, Field(ge=2)] = 5
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
     split_seed: Annotated[int, Field(ge=0)] = 0
@@ -64,7 +75,7 @@ class ProtocolSection(Section):
     steps_per_epoch: Positive
     validation_patches_2d: Positive
     validation_patches_3d: Positive
-    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    optimizer: Literal["adamw", "sgd"] = "adamw"
     learning_rate: Annotated[float, Field(gt=0, le=10)]
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.0
     loss: Literal["dice_cross_entropy", "dice_squared", "one_vs_rest", "focal_tversky"] = (

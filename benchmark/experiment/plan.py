@@ -66,8 +66,13 @@ class Plan:
             "profile": self.profile,
             "profile_reason": self.profile_reason,
             "sources": {
-                name: {"source": found.source, "release": found.release,
-                       "root": str(found.root), "cases": found.cases, "patients": found.patients}
+                name: {
+                    "source": found.source,
+                    "release": found.release,
+                    "root": str(found.root),
+                    "cases": found.cases,
+                    "patients": found.patients,
+                }
                 for name, found in self.sources.items()
             },
             "runs": [

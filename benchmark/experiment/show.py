@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from benchmark.experiment.plan import Plan
@@ -24,7 +25,7 @@ def show_plan(plan: Plan, console: Console) -> None:
             run.spec.source,
             f"{run.spec.dims}D",
             f"[{STYLES[run.state]}]{run.state}[/]",
-            run.reason,
+            escape(run.reason),
         )
     console.print(table)
 
@@ -39,7 +40,7 @@ def show_header(plan: Plan, console: Console) -> None:
         files = f"{source.cases} cases, " if source.cases else ""
         console.print(
             f"  {name}: [bold]{source.source}[/]{release}, {files}{source.patients} patients, "
-            f"from {source.root}",
+            f"from {escape(str(source.root))}",
             soft_wrap=True,
         )
     counts = Counter(run.state for run in plan.runs)

@@ -11,6 +11,7 @@ from benchmark.experiment.config import Experiment
 from benchmark.experiment.matrix import Source
 from benchmark.experiment.spec import digest
 from datasets import phantom
+from datasets.splits import make_split
 
 
 def locate(
@@ -42,8 +43,8 @@ def locate(
     sources = {}
     for name in names:
         found = datasets.find(name, root) if root.is_dir() else None
-        if found is not None:
-            sources[name] = _source(name, found)
+        if found is not None and (found.source == "real" or mode != "real"):
+            sources[name] = _source(experiment, name, found)
         elif mode == "real":
             raise DataError(
                 f"{datasets.info(name).title}: expected its files under {root}, found none, and "
@@ -63,9 +64,10 @@ def locate(
 def phantom_source(experiment: Experiment, name: str, results: Path) -> Source:
     """Describe the phantom of a dataset; its files need not exist yet."""
     patients = experiment.datasets[name].phantom_patients
-    parameters = [name, patients, experiment.phantom_seed, phantom.VERSION]
+    seed = experiment.phantom_seed
+    parameters = [name, patients, seed, phantom.VERSION]
     return Source(
-        root=results / "phantoms" / phantom.folder_name(name),
+        root=results / "phantoms" / f"{patients}-{seed}" / phantom.folder_name(name),
         source="phantom",
         fingerprint=digest(parameters)[:16],
         cases=0,
@@ -86,8 +88,19 @@ def ensure_phantoms(experiment: Experiment, sources: Mapping[str, Source], resul
             )
 
 
-def _source(name: str, found: datasets.Found) -> Source:
+def _source(experiment: Experiment, name: str, found: datasets.Found) -> Source:
     cases = datasets.read_cases(name, found.root)
+    protocol = experiment.protocol_for(name)
+    for fold in experiment.matrix.folds:
+        # A split that these files cannot give is refused before anything is trained.
+        make_split(
+            protocol.split,
+            cases,
+            fold=fold,
+            folds=protocol.folds,
+            validation_fraction=protocol.validation_fraction,
+            seed=protocol.split_seed,
+        )
     return Source(
         root=found.root,
         source=found.source,

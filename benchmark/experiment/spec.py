@@ -137,8 +137,8 @@ class RunSpec:
     def seed_for(self, purpose: str) -> int:
         """Return the 32-bit seed of one purpose.
 
-        ``order`` and ``augment`` do not depend on the architecture, so that all architectures see
-        the same patches in the same order; ``init`` does.
+        ``order``, which draws patches and their augmentation too, does not depend on the
+        architecture, so that all see the same data in the same order; ``init`` does.
         """
         axes = [self.dataset, str(self.fold), str(self.seed), purpose]
         if purpose == "init":

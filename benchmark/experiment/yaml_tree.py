@@ -72,7 +72,7 @@ def load(path: Path) -> Tree:
 
 
 class _Scalars(yaml.SafeLoader):
-    """Constructs single scalars; `1e-3`, which YAML 1.1 reads as text, becomes a number."""
+    """Constructs single scalars."""
 
 
 def _plain(node: yaml.Node, where: Location, lines: dict[Location, int], path: Path) -> Any:
@@ -107,6 +107,7 @@ def _scalar(node: yaml.Node) -> Any:
     finally:
         loader.dispose()
     if isinstance(value, str) and node.style is None:
+        # YAML 1.1 takes 1e-3, without a dot, for text
         try:
             return float(value) if "e" in value.lower() else value
         except ValueError:

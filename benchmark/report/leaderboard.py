@@ -107,7 +107,16 @@ def _columns(groups: Sequence[Group]) -> list[str]:
     classes = sorted({name for group in groups for name in group.classes})
     hd95 = ["hd95_mm"] if any("hd95_mm" in group.cases for group in groups) else []
     return [
-        *("dataset", "source", "release", "protocol_hash", "profile", "architecture", "variant", "status"),
+        *(
+            "dataset",
+            "source",
+            "release",
+            "protocol_hash",
+            "profile",
+            "architecture",
+            "variant",
+            "status",
+        ),
         *("rank", "dice", "dice_low", "dice_high", "iou"),
         *(f"dice_{name}" for name in classes),
         *hd95,

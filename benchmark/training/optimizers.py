@@ -23,13 +23,11 @@ def make_optimizer(protocol: Protocol) -> Any:
         warmup_target=protocol.learning_rate,
         warmup_steps=warm_up,
     )
+    decay = protocol.weight_decay
     if protocol.optimizer == "sgd":
-        return keras.optimizers.SGD(
-            rate, momentum=0.99, nesterov=True, weight_decay=protocol.weight_decay or None
-        )
-    if protocol.optimizer == "adam":
-        return keras.optimizers.Adam(rate)
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=protocol.weight_decay)
+        optimizer = keras.optimizers.SGD(rate, momentum=0.99, nesterov=True, weight_decay=decay)
+    else:
+        optimizer = keras.optimizers.AdamW(rate, weight_decay=decay)
     # Decay is meant for kernels: shrinking scales and offsets only fights normalisation.
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "alpha"])
     return optimizer

@@ -15,7 +15,7 @@ import datasets
 from datasets import nifti, splits
 
 REPOSITORY = Path(__file__).parents[2]
-REAL = Path(os.environ.get("BENCHMARK_REAL_DATA", REPOSITORY / "../shared/data"))
+REAL = Path(os.environ.get("BENCHMARK_REAL_DATA", REPOSITORY / "data"))
 SAFE_NAME = re.compile(r"[A-Za-z0-9_]+")
 
 every_dataset = pytest.mark.parametrize("name", datasets.NAMES)

@@ -138,7 +138,9 @@ def _tree(root, stems, **entries):
         (root / folder).mkdir(parents=True)
         for stem in stems:
             (root / folder / f"{stem}.nii.gz").write_bytes(b"\x1f\x8b")
-    listing = [{"image": f"./imagesTr/{s}.nii.gz", "label": f"./labelsTr/{s}.nii.gz"} for s in stems]
+    listing = [
+        {"image": f"./imagesTr/{s}.nii.gz", "label": f"./labelsTr/{s}.nii.gz"} for s in stems
+    ]
     (root / "dataset.json").write_text(json.dumps({"training": listing, **entries}))
     return root
 

@@ -22,7 +22,7 @@ from benchmark.evaluation.metrics import METRICS, score
 
 CLASSES = {"right_ventricle": 1, "myocardium": 2, "left_ventricle": 3}
 REPOSITORY = Path(__file__).resolve().parents[2]
-REAL_DATA = REPOSITORY / os.environ.get("BENCHMARK_REAL_DATA", "../shared/data")
+REAL_DATA = REPOSITORY / os.environ.get("BENCHMARK_REAL_DATA", "data")
 ACDC = REAL_DATA / "ACDC" / "training"
 needs_acdc = pytest.mark.skipif(not ACDC.is_dir(), reason="the ACDC scans are not here")
 

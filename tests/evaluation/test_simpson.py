@@ -9,7 +9,7 @@ from benchmark.evaluation import contour, simpson
 from benchmark.evaluation.surfels import codes, is_border
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-REAL_DATA = REPOSITORY / os.environ.get("BENCHMARK_REAL_DATA", "../shared/data")
+REAL_DATA = REPOSITORY / os.environ.get("BENCHMARK_REAL_DATA", "data")
 CAMUS = REAL_DATA / "CAMUS_public" / "database_nifti"
 
 LEFT = np.arange(20) / 20

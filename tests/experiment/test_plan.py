@@ -88,6 +88,7 @@ def test_records_decide_what_is_done(file, tmp_path, record, state, part):
 
 
 def test_default_profile_needs_gpu_and_real_files_for_full(file, tmp_path, monkeypatch):
+    monkeypatch.setattr(planning, "gpu_name", lambda: None)
     plan = make_plan(file, results=tmp_path)
     assert (plan.profile, "GPU" in plan.profile_reason) == ("quick", True)
     monkeypatch.setattr(planning, "gpu_name", lambda: "NVIDIA X")
@@ -185,6 +186,6 @@ def test_volumetric_networks_get_their_strides_and_keep_those_of_the_file(file, 
 
 
 def test_patch_that_a_network_cannot_take_is_refused_before_anything_runs(file, tmp_path):
-    file.write_text(file.read_text().replace("patch_2d: [160, 160]", "patch_2d: [150, 160]"))
-    with pytest.raises(BenchmarkError, match=r"unet on acdc: .*150"):
+    file.write_text(file.read_text().replace("patch_2d: [96, 96]", "patch_2d: [150, 96]"))
+    with pytest.raises(BenchmarkError, match=r"unet on decathlon: .*150"):
         make_plan(file, results=tmp_path, profile="quick")

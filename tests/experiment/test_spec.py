@@ -7,6 +7,7 @@ import pytest
 
 from benchmark.experiment.spec import RunSpec
 
+
 def test_survives_the_way_through_json(spec):
     assert RunSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
 

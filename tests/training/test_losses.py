@@ -69,7 +69,9 @@ def test_dice_squared_is_v_nets(losses, sample):
             g = (truth[one] == label).astype(float)
             q = p[one, ..., label]
             dice.append(2 * (q * g).sum() / ((q**2).sum() + (g**2).sum()))
-    assert float(losses.dice_squared(3)(truth, logits)) == pytest.approx(1 - np.mean(dice), rel=1e-4)
+    assert float(losses.dice_squared(3)(truth, logits)) == pytest.approx(
+        1 - np.mean(dice), rel=1e-4
+    )
 
 
 def test_one_vs_rest_is_binary_per_class(losses, sample):
