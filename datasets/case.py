@@ -34,7 +34,7 @@ class DatasetInfo:
         homepage: Where the owners publish the files.
         instructions: How to get the files and what layout they must have.
         counts: Official numbers of patients and cases.
-        spacing_mm: Usual spacing of the files, `(z, y, x)`; 1 along an axis that planar images lack.
+        spacing_mm: Usual spacing of the files, `(z, y, x)`; 1 along an axis that images lack.
         dims: Spatial dimensions of one case: 3 for volumes, 2 for planar images.
     """
 

@@ -41,7 +41,7 @@ def spec() -> RunSpec:
         batch_size_2d=4,
         batch_size_3d=1,
         epochs=2,
-        steps_per_epoch=3,
+        steps_per_epoch=(3, 3),
         validation_patches_2d=6,
         validation_patches_3d=2,
         optimizer="adamw",

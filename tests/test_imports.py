@@ -73,11 +73,12 @@ def test_house_rules(path):
     ],
 )
 def test_light_commands_load_no_framework(command, heavy, tmp_path):
+    arguments = command if "--help" in command else [*command, "--results", str(tmp_path)]
     code = (
         "import sys\n"
         "from benchmark.cli import main\n"
         "try:\n"
-        f"    main({[*command, *([] if '--help' in command else ['--results', str(tmp_path)])]!r})\n"
+        f"    main({arguments!r})\n"
         "except SystemExit:\n"
         "    pass\n"
         f"print('LOADED', sorted({heavy!r} & set(sys.modules)))\n"

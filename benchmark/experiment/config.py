@@ -62,6 +62,12 @@ class MatrixSection(Section):
     seeds: Annotated[tuple[Index, ...], Field(min_length=1), Distinct] = (0,)
 
 
+def _ascending(bounds: tuple[int, int]) -> tuple[int, int]:
+    if bounds[0] > bounds[1]:
+        raise ValueError("expected [least, most]")
+    return bounds
+
+
 class ProtocolSection(Section):
     """Rules shared by all runs; see :class:`benchmark.experiment.spec.Protocol`."""
 
@@ -72,7 +78,7 @@ class ProtocolSection(Section):
     batch_size_2d: Positive
     batch_size_3d: Positive
     epochs: Positive
-    steps_per_epoch: Positive
+    steps_per_epoch: Annotated[tuple[Positive, Positive], AfterValidator(_ascending)]
     validation_patches_2d: Positive
     validation_patches_3d: Positive
     optimizer: Literal["adamw", "sgd"] = "adamw"

@@ -29,7 +29,8 @@ class Protocol:
         batch_size_2d: Patches per gradient step of planar networks.
         batch_size_3d: Patches per gradient step of volumetric networks.
         epochs: Number of epochs.
-        steps_per_epoch: Gradient steps per epoch, the same number for every dataset.
+        steps_per_epoch: Least and most gradient steps of an epoch, which otherwise is one pass over
+            the slices of the training cases; planar and volumetric networks take the same number.
         validation_patches_2d: Planar patches on which the epoch's validation Dice is measured.
         validation_patches_3d: Volumetric patches for the same.
         optimizer: Name of the optimiser.
@@ -53,7 +54,7 @@ class Protocol:
     batch_size_2d: int
     batch_size_3d: int
     epochs: int
-    steps_per_epoch: int
+    steps_per_epoch: tuple[int, int]
     validation_patches_2d: int
     validation_patches_3d: int
     optimizer: str

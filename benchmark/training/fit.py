@@ -16,7 +16,7 @@ from benchmark.data.cache import CachedCase
 from benchmark.data.pipeline import Batch, training_batches, validation_batches
 from benchmark.errors import Diverged
 from benchmark.evaluation.inference import Predictor
-from benchmark.experiment.spec import RunSpec
+from benchmark.experiment.spec import Protocol, RunSpec
 from benchmark.records import write_table
 from benchmark.training.devices import Device
 from benchmark.training.losses import make_loss
@@ -81,8 +81,8 @@ def fit(
     Raises:
         Diverged: The loss is no longer finite.
     """
-    protocol = spec.protocol
-    _compile(model, spec, classes, device)
+    epochs, steps = spec.protocol.epochs, epoch_steps(training, spec.protocol)
+    _compile(model, spec, classes, device, steps=epochs * steps)
     predictor = Predictor(model, spec.patch, batch_size=spec.batch_size, overlap=0.0)
     checks = validation_batches(
         validation,
@@ -95,9 +95,9 @@ def fit(
         training,
         patch=spec.patch,
         batch_size=spec.batch_size,
-        augmentation=protocol.augmentation,
+        augmentation=spec.protocol.augmentation,
         seed=spec.seed_for("order"),
-        stop=protocol.epochs * protocol.steps_per_epoch,
+        stop=epochs * steps,
     )
     folder.mkdir(parents=True, exist_ok=True)
     clock = _Clock()
@@ -105,9 +105,9 @@ def fit(
     best_epoch, best_dice = 0, -1.0
     begin = time.perf_counter()
     with closing(stream):
-        for epoch in range(1, protocol.epochs + 1):
+        for epoch in range(1, epochs + 1):
             epoch_begin = time.perf_counter()
-            losses = [clock.step(model, stream) for _ in range(protocol.steps_per_epoch)]
+            losses = [clock.step(model, stream) for _ in range(steps)]
             trained = time.perf_counter()
             dice = patch_dice(predictor, checks, classes)
             validated = time.perf_counter()
@@ -160,8 +160,20 @@ class _Clock:
         return loss
 
 
-def _compile(model: keras.Model, spec: RunSpec, classes: int, device: Device) -> None:
-    optimizer = make_optimizer(spec.protocol)
+def epoch_steps(training: Sequence[CachedCase], protocol: Protocol) -> int:
+    """Return the gradient steps of an epoch: one pass over the slices, within the bounds.
+
+    Counted in batches of planar networks for volumetric ones too, so that all take as many.
+    """
+    slices = sum(int(cached.prepared.image.shape[0]) for cached in training)
+    least, most = protocol.steps_per_epoch
+    return min(max(math.ceil(slices / protocol.batch_size_2d), least), most)
+
+
+def _compile(
+    model: keras.Model, spec: RunSpec, classes: int, device: Device, *, steps: int
+) -> None:
+    optimizer = make_optimizer(spec.protocol, steps=steps)
     optimizer.build(model.trainable_variables)  # else the first step is traced twice
     loss = make_loss(spec.protocol.loss, classes)
     outputs = len(model.outputs)

@@ -13,9 +13,13 @@ from benchmark.experiment.spec import Protocol
 WARM_UP = 0.05
 
 
-def make_optimizer(protocol: Protocol) -> Any:
-    """Return the optimiser with a warm-up and a cosine decay to zero over the whole budget."""
-    steps = protocol.epochs * protocol.steps_per_epoch
+def make_optimizer(protocol: Protocol, *, steps: int) -> Any:
+    """Return the optimiser with a warm-up and a cosine decay to zero over the whole training.
+
+    Args:
+        protocol: Names the optimiser and its rates.
+        steps: Gradient steps of the whole training.
+    """
     warm_up = max(1, round(WARM_UP * steps))
     rate = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=0.0,

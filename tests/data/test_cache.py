@@ -88,7 +88,7 @@ def test_truncated_file_is_named(cache, cases):
 def test_mask_of_another_shape_is_named(cache, cases):
     nib.save(nib.Nifti1Image(np.zeros((24, 20, 5), np.uint8), np.diag([1.5, 1.5, 10, 1])),
              cases[2].mask)  # fmt: skip
-    with pytest.raises(DataError, match="case2|mask2"):
+    with pytest.raises(DataError, match=r"case2|mask2"):
         cache.load(cases)
 
 

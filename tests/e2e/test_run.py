@@ -10,6 +10,8 @@ import pytest
 
 from benchmark.records import read_record, read_records
 
+TIMED = ["compile_s", "train_s", "evaluate_s", "total_s", "step_ms_p50", "step_ms_p99",
+         "samples_per_s", "inference_ms_p50", "peak_rss_mib"]  # fmt: skip
 REQUIRED = ["run", "architecture", "dataset", "source", "fold", "seed", "case", "patient", "class",
             "dice", "iou"]  # fmt: skip
 
@@ -31,9 +33,7 @@ def test_records_are_complete(suite):
         assert 0 <= record["summary"]["dice"] <= 1
         assert record["params"] > 1000
         timing = record["timing"]
-        for name in ("compile_s", "train_s", "evaluate_s", "total_s", "step_ms_p50",
-                     "step_ms_p99", "samples_per_s", "inference_ms_p50", "peak_rss_mib"):  # fmt: skip
-            assert timing[name] > 0, name
+        assert all(timing[name] > 0 for name in TIMED), timing
         assert record["environment"]["versions"]["keras"].startswith("3.")
         device = record["environment"]["device"]
         assert device["jit_compile"] is (device["kind"] == "gpu")

@@ -141,3 +141,33 @@ def test_evaluation_of_perfect_masks(spec, tmp_path: Path):
     assert picture["image"].dtype == np.uint8
     assert picture["truth"].shape == picture["image"].shape == (36, 40)
     assert float(picture["dice"]) == 1.0
+
+
+def test_rule_reading_is_not_inference(spec, tmp_path):
+    """The clock sees arrays in memory, never the memory-mapped cache."""
+    import nibabel as nib
+
+    from benchmark.data.cache import Cache
+    from benchmark.evaluation.cases import evaluate
+    from datasets import acdc
+    from datasets.case import Case
+
+    mask = np.zeros((16, 16, 2), np.uint8)
+    mask[4:8, 4:8] = 1
+    for name, array in (("i", mask.astype(np.int16)), ("m", mask)):
+        nib.save(nib.Nifti1Image(array, np.eye(4)), tmp_path / f"{name}.nii.gz")
+    case = Case("a", "p", tmp_path / "i.nii.gz", tmp_path / "m.nii.gz", {})
+    cached = Cache(tmp_path / "cache", acdc.INFO, (None, None, None)).load([case])
+    assert isinstance(cached[0].prepared.image, np.memmap)
+    calls = []
+
+    class Watch:
+        def warm_up(self):
+            calls.append("warm-up")
+
+        def mask(self, prepared):
+            calls.append(type(prepared.image))
+            return np.array(prepared.mask)
+
+    evaluate(Watch(), cached, spec=spec, info=acdc.INFO, unannotated=[], folder=tmp_path / "r")
+    assert calls == ["warm-up", np.ndarray]

@@ -63,6 +63,8 @@ def execute(monkeypatch, tmp_path, spec):
         bodies = iter(behaviours)
 
         def popen(command, **options):
+            if command[0] != sys.executable:
+                return original(command, **options)
             body = textwrap.dedent(BEHAVIOURS[next(bodies)])
             return original([sys.executable, "-c", FAKE.format(body=body)], **options)
 

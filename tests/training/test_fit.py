@@ -18,7 +18,7 @@ from datasets.case import Case
 def learning(spec):
     """Three epochs in which a tiny network can learn bright discs."""
     protocol = dataclasses.replace(
-        spec.protocol, epochs=3, steps_per_epoch=12, learning_rate=2e-2, weight_decay=1e-4
+        spec.protocol, epochs=3, steps_per_epoch=(12, 12), learning_rate=2e-2, weight_decay=1e-4
     )
     return dataclasses.replace(spec, protocol=protocol)
 
@@ -130,3 +130,11 @@ def test_deep_supervision_trains_all_outputs_and_predicts_with_the_finest(
     fine = Predictor(model, (32, 32), batch_size=1, overlap=0.0).logits(image)
     np.testing.assert_allclose(fine, np.asarray(model(image)[0]), atol=1e-5)
     assert supervision_weights(3) == pytest.approx([4 / 7, 2 / 7, 1 / 7])
+
+
+@pytest.mark.parametrize(("bounds", "steps"), [((1, 99), 3), ((5, 9), 5), ((1, 2), 2)])
+def test_an_epoch_is_one_pass_over_the_slices_within_its_bounds(keras, learning, bounds, steps):
+    from benchmark.training.fit import epoch_steps
+
+    protocol = dataclasses.replace(learning.protocol, steps_per_epoch=bounds)
+    assert epoch_steps([disc(i) for i in range(10)], protocol) == steps  # ten slices, four a batch

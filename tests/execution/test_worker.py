@@ -1,0 +1,152 @@
+"""The order of things inside a run, with the slow parts replaced."""
+
+from __future__ import annotations
+
+import io
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from benchmark.execution import worker
+from benchmark.execution.worker import Events, Order, execute
+
+
+def test_order_survives_the_way_through_json(spec, tmp_path):
+    order = Order(spec, "smoke", tmp_path / "data", tmp_path, "LA2018")
+    assert Order.from_json(order.to_json()) == order
+
+
+@pytest.fixture
+def steps(monkeypatch, tmp_path):
+    """Run an order whose parts only write down when they were called."""
+    import architectures
+    import datasets
+    from benchmark.data import cache
+    from benchmark.evaluation import cases
+    from benchmark.training import devices, fit
+    from datasets import splits
+
+    log: list[str] = []
+    listed = [SimpleNamespace(id=str(i), patient=f"p{i}") for i in range(5)]
+    split = splits.Split(train=("0", "1", "2"), validation=("3",), test=("4",))
+
+    class FakeCache:
+        def __init__(self, *_):
+            pass
+
+        def load(self, wanted, progress):
+            log.append("read " + ",".join(case.id for case in wanted))
+            mask = np.ones(1, np.uint8)
+            return [SimpleNamespace(case=c, prepared=SimpleNamespace(mask=mask)) for c in wanted]
+
+    def fake_fit(*_, **__):
+        log.append("fit")
+        return fit.Fitted(tmp_path / "w", 1, 0.5, [1.0] * 4, [0.1] * 4, [4.0])
+
+    def fake_evaluate(*_, **__):
+        log.append("evaluate")
+        rows = [{"case": "4", "class": "a", "outcome": "scored", "dice": 0.5, "iou": 0.4}]
+        return cases.Evaluation(rows, [0.1])
+
+    model = SimpleNamespace(trainable_weights=[np.zeros((2, 3))], load_weights=lambda path: None)
+    monkeypatch.setattr(datasets, "read_cases", lambda *_: listed)
+    monkeypatch.setattr(splits, "make_split", lambda *_, **__: split)
+    monkeypatch.setattr(cache, "Cache", FakeCache)
+    monkeypatch.setattr(architectures, "build", lambda *_, **__: model)
+    monkeypatch.setattr(fit, "fit", fake_fit)
+    monkeypatch.setattr(cases, "evaluate", fake_evaluate)
+    monkeypatch.setattr(
+        devices, "configure", lambda **_: devices.Device("cpu", "x", "float32", False, 2)
+    )
+    return log
+
+
+def run(spec, tmp_path):
+    stream = io.StringIO()
+    record = execute(Order(spec, "smoke", tmp_path, tmp_path), Events(stream), started_s=0.0)
+    return record, [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_rule_test_cases_are_read_after_training(steps, spec, tmp_path):
+    record, _ = run(spec, tmp_path)
+    assert record["status"] == "ok", record["error"]
+    assert steps == ["read 0,1,2", "read 3", "fit", "read 4", "evaluate"]
+    assert record["split"] == {"train": ["p0", "p1", "p2"], "validation": ["p3"], "test": ["p4"]}
+    assert record["params"] == 6
+    assert record["summary"]["dice"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (MemoryError("no more"), "oom"),
+        (RuntimeError("RESOURCE_EXHAUSTED: out of memory"), "oom"),
+        (ValueError("bug"), "error"),
+    ],
+)
+def test_every_end_is_a_record(steps, spec, tmp_path, monkeypatch, error, status, capsys):
+    from benchmark.training import fit
+
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(fit, "fit", fail)
+    record, _ = run(spec, tmp_path)
+    assert record["status"] == status
+    assert type(error).__name__ in record["error"]
+    assert "Traceback" in capsys.readouterr().err  # bugs keep theirs, in the log
+    stored = json.loads((tmp_path / "runs" / spec.key / "record.json").read_text())
+    assert stored["status"] == status
+    assert stored["finished_utc"]
+
+
+def test_divergence_and_user_errors_carry_no_traceback(steps, spec, tmp_path, monkeypatch, capsys):
+    from benchmark.errors import DataError, Diverged
+    from benchmark.training import fit
+
+    for error, status in ((Diverged("nan at step 3"), "diverged"), (DataError("x.nii"), "error")):
+
+        def fail(*_, error=error, **__):
+            raise error
+
+        monkeypatch.setattr(fit, "fit", fail)
+        record, _ = run(spec, tmp_path)
+        assert (record["status"], record["error"]) == (status, str(error))
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_nothing_of_an_earlier_attempt_is_left(steps, spec, tmp_path):
+    folder = tmp_path / "runs" / spec.key
+    (folder / "predictions").mkdir(parents=True)
+    (folder / "predictions" / "old.nii.gz").write_text("x")
+    (folder / "cases.csv").write_text("old")
+    run(spec, tmp_path)
+    assert not (folder / "cases.csv").exists()
+    assert not (folder / "predictions").exists()
+
+
+def test_worker_ends_with_its_parent(tmp_path):
+    """A worker whose scheduler was killed does not go on computing."""
+    import subprocess
+    import sys
+    import time
+    from pathlib import Path
+
+    code = (
+        "import subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'from benchmark.execution import worker;"
+        "import time; worker._die_with_parent(); time.sleep(60)'])\n"
+        "print(child.pid, flush=True)\n"
+        "time.sleep(1)\n"
+    )
+    root = Path(worker.__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
+    child = Path("/proc") / done.stdout.strip()
+    if not Path("/proc/self").exists():
+        pytest.skip("no procfs")
+    deadline = time.monotonic() + 10
+    while child.exists() and "Z" not in (child / "stat").read_text().split()[2:3]:
+        assert time.monotonic() < deadline, "the worker is still there"
+        time.sleep(0.1)
