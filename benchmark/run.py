@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,10 @@ from benchmark.execution.worker import Order
 from benchmark.experiment.plan import Plan
 from benchmark.experiment.show import show_header
 from benchmark.experiment.sources import ensure_phantoms
-from benchmark.records import cases_frame, epochs_frame, read_records
+from benchmark.records import cases_frame, epochs_frame, read_records, write_json
+
+# Beside the report: the records it was made from.
+MADE_FROM = "made_from.json"
 
 
 def run_plan(plan: Plan, results: Path, console: Console) -> int:
@@ -37,12 +41,14 @@ def run_plan(plan: Plan, results: Path, console: Console) -> int:
         interrupted = _execute(plan, results, console)
     else:
         console.print("Nothing to run: every run of the plan has its record.")
-        files, records = _write_report(plan, results)
-        _show(records, files, results, console)
+        records = _records(plan, results)
+        if _made_from(records) != _noted(results):
+            _write_report(plan, results)
+        _show(records, results, console)
     console.print(f"{time.monotonic() - begin:.0f} s in all.")
     if interrupted:
         return 130
-    return _exit_code(plan, read_records(results, [run.spec.key for run in plan.runs]))
+    return _exit_code(plan, _records(plan, results))
 
 
 def report_plan(plan: Plan, results: Path, console: Console) -> int:
@@ -51,13 +57,13 @@ def report_plan(plan: Plan, results: Path, console: Console) -> int:
     Raises:
         BenchmarkError: There is no record yet.
     """
-    files, records = _write_report(plan, results)
+    _, records = _write_report(plan, results)
     if not records:
         raise BenchmarkError(
             f"{results}: expected records of {plan.path} with profile {plan.profile}, found none. "
             "Run `python -m benchmark run` with the same options first."
         )
-    _show(records, files, results, console)
+    _show(records, results, console)
     return _exit_code(plan, records)
 
 
@@ -89,7 +95,7 @@ def _execute(plan: Plan, results: Path, console: Console) -> bool:
         files, records = _write_report(plan, results)
     finally:
         tracker.finish(files, interrupted=interrupted)
-    _show(records, files, results, console)
+    _show(records, results, console)
     failed = [record for record in executed if record["status"] != "ok"]
     for record in failed:
         console.print(
@@ -107,20 +113,36 @@ def _execute(plan: Plan, results: Path, console: Console) -> bool:
 def _write_report(plan: Plan, results: Path) -> tuple[list[Path], list[dict[str, Any]]]:
     from benchmark.report import write_report
 
-    records = read_records(results, [run.spec.key for run in plan.runs])
+    records = _records(plan, results)
     if not records:
         return [], []
-    return write_report(results, records, cases_frame(records), epochs_frame(records)), records
+    files = write_report(results, records, cases_frame(records), epochs_frame(records))
+    write_json(results / "report" / MADE_FROM, _made_from(records))
+    return files, records
 
 
-def _show(
-    records: Sequence[dict[str, Any]], files: Sequence[Path], results: Path, console: Console
-) -> None:
+def _records(plan: Plan, results: Path) -> list[dict[str, Any]]:
+    return read_records(results, [run.spec.key for run in plan.runs])
+
+
+def _made_from(records: Sequence[dict[str, Any]]) -> dict[str, str]:
+    return {record["key"]: record.get("finished_utc") or "" for record in records}
+
+
+def _noted(results: Path) -> Any:
+    """Return which records the report on disk was made from, or None where that is unknown."""
+    try:
+        return json.loads((results / "report" / MADE_FROM).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _show(records: Sequence[dict[str, Any]], results: Path, console: Console) -> None:
     from benchmark.report.terminal import leaderboard_table
 
     if records:
         console.print(leaderboard_table(list(records), cases_frame(records)))
-        console.print(f"Report: {results / 'report'} ({len(files)} files)")
+        console.print(f"Report: {results / 'report'}", soft_wrap=True, markup=False)
 
 
 def _exit_code(plan: Plan, records: Sequence[dict[str, Any]]) -> int:

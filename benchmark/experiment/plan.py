@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from typing import Any
 
 import architectures
 import datasets
-from benchmark.errors import ConfigError
+from benchmark.errors import BenchmarkError, ConfigError
 from benchmark.experiment.config import Experiment, load_experiment
 from benchmark.experiment.matrix import Source, expand
 from benchmark.experiment.sources import locate
@@ -127,6 +128,12 @@ def make_plan(
             )
     sources = locate(experiment, data_root=data_root, results=results, mode=mode)
     specs = expand(experiment, sources)
+    for backend in {spec.protocol.backend for spec in specs}:
+        if importlib.util.find_spec(backend) is None:
+            raise BenchmarkError(
+                f"{path}: protocol.backend: {backend!r} is not installed. Install it with "
+                f"`uv sync --extra {backend}`, or take tensorflow."
+            )
     for spec in specs:
         _check_network(path, spec)
     runs = tuple(_look_up(spec, results) for spec in specs)

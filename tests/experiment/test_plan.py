@@ -189,3 +189,26 @@ def test_patch_that_a_network_cannot_take_is_refused_before_anything_runs(file, 
     file.write_text(file.read_text().replace("patch_2d: [96, 96]", "patch_2d: [150, 96]"))
     with pytest.raises(BenchmarkError, match=r"unet on decathlon: .*150"):
         make_plan(file, results=tmp_path, profile="quick")
+
+
+def test_backend_that_is_not_installed_is_refused_with_the_way_to_get_it(
+    file, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(planning.importlib.util, "find_spec", lambda name: None)
+    file.write_text(file.read_text().replace("  optimizer: adamw", "  backend: jax", 1))
+    with pytest.raises(BenchmarkError, match=r"'jax' is not installed.*uv sync --extra jax"):
+        make_plan(file, results=tmp_path)
+
+
+def test_splits_are_checked_before_anything_runs(file, tmp_path):
+    root = acdc_tree(tmp_path / "data", patients=3)
+    with pytest.raises(ValueError, match="fold"):
+        make_plan(file, results=tmp_path / "r", data_root=root)
+
+
+def test_data_real_does_not_take_phantoms_that_lie_under_the_root(file, tmp_path):
+    root = acdc_tree(tmp_path / "data")
+    (root / "ACDC" / "PHANTOM.json").write_text("{}")
+    assert make_plan(file, results=tmp_path, data_root=root).sources["acdc"].source == "phantom"
+    with pytest.raises(DataError, match="phantoms are refused"):
+        make_plan(file, results=tmp_path, data_root=root, mode="real")
