@@ -23,7 +23,7 @@ Batch = tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]
 # Part of the training patches that is sure to hold the whole foreground of the case (or, where the
 # patch is smaller, a piece of it); the others are drawn anywhere, so that networks learn the
 # background they meet at inference.
-FOREGROUND_SHARE = 0.5
+FOREGROUND_SHARE = 0.67
 
 
 def samples(cases: Sequence[CachedCase], dims: int) -> list[tuple[int, int]]:

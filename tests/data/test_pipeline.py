@@ -71,7 +71,7 @@ def test_every_pass_visits_every_slice_once_in_a_new_order():
     assert not np.array_equal(batches[0][0], batches[1][0])
 
 
-def test_every_second_patch_is_sure_to_hold_the_whole_foreground():
+def test_two_patches_in_three_hold_the_whole_foreground():
     whole = 8 * 12
     counts = [
         int(mask.sum())
@@ -80,7 +80,7 @@ def test_every_second_patch_is_sure_to_hold_the_whole_foreground():
         if mask.any()
     ]
     share = np.mean(np.asarray(counts) == whole)
-    assert 0.6 < share < 0.95
+    assert 0.7 < share < 0.98
 
 
 def test_image_smaller_than_the_patch_is_centred_in_zeros():

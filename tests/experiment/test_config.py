@@ -104,5 +104,5 @@ def test_absent_file(tmp_path):
 
 
 def test_numbers_in_scientific_notation_without_a_dot(tmp_path, experiment_text):
-    text = experiment_text.replace("learning_rate: 2.0e-3", "learning_rate: 1e-3", 1)
+    text = experiment_text.replace("learning_rate: 4.0e-3", "learning_rate: 1e-3", 1)
     assert load(tmp_path, text).protocol.learning_rate == 1e-3
