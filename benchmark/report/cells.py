@@ -100,6 +100,7 @@ def cost_table(frame: pd.DataFrame, group: Group) -> Table:
         Column("Training time"),
         Column("Inference (ms per case)"),
         Column("Peak memory (MiB)"),
+        Column("Precision", "left"),
         *((Column("Peak GPU memory (MiB)"),) if with_gpu else ()),
         Column("Seeds"),
         Column("Folds"),
@@ -114,6 +115,7 @@ def cost_table(frame: pd.DataFrame, group: Group) -> Table:
                 Cell(duration(row["train_s"])),
                 Cell(significant(row["inference_ms"])),
                 Cell(number(row["peak_rss_mib"], 0)),
+                Cell(_precision(row["precision"])),
                 *((Cell(number(row["peak_device_mib"], 0)),) if with_gpu else ()),
                 Cell(count(row["seeds"])),
                 Cell(count(row["folds"])),
@@ -155,6 +157,11 @@ def footers(frame: pd.DataFrame, group: Group) -> list[str]:
                 f"{title}, fold {row['fold']}, seed {row['seed']}: {row['status']}{reason}"
             )
     return notes
+
+
+def _precision(names: Any) -> str:
+    """What the network computed in: ``mixed_bfloat16`` is ``bfloat16``; a failed run has none."""
+    return "—" if _missing(names) or not names else str(names).replace("mixed_", "")
 
 
 def caption(group: Group) -> str:

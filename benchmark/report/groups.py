@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,7 @@ class Run:
     timing: Mapping[str, Any]
     path: Path
     release: str = ""
+    device: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> tuple[str, str]:
@@ -228,6 +229,7 @@ def _parse(record: Mapping[str, Any]) -> Run:
         timing=dict(record.get("timing") or {}),
         path=Path(record["path"]),
         release=str(record.get("release") or ""),
+        device=dict((record.get("environment") or {}).get("device") or {}),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -121,6 +121,7 @@ def _columns(groups: Sequence[Group]) -> list[str]:
         *(f"dice_{name}" for name in classes),
         *hd95,
         *("parameters", "train_s", "inference_ms", "peak_rss_mib", "peak_device_mib"),
+        *("device", "precision"),
         *_COUNTS,
         *("unannotated_classes", "fold", "seed", "run", "error"),
     ]
@@ -164,6 +165,8 @@ def _scored_row(
         "parameters": runs[0].parameters,
         "train_s": _mean(run.timing.get("train_s") for run in runs),
         "inference_ms": _inference_ms(runs, rows),
+        "device": _names(run.device.get("name") for run in runs),
+        "precision": _names(run.device.get("precision") for run in runs),
         "peak_rss_mib": _largest(run.timing.get("peak_rss_mib") for run in runs),
         "peak_device_mib": _largest(run.timing.get("peak_device_mib") for run in runs),
         "seeds": len({run.seed for run in runs}),
@@ -210,6 +213,11 @@ def _shared(group: Group, run: Run) -> dict[str, Any]:
         "variant": run.variant,
         "unannotated_classes": " ".join(group.unannotated),
     }
+
+
+def _names(values: Iterable[Any]) -> str:
+    """The distinct names that are known; more than one says that the runs differ."""
+    return " ".join(sorted({str(value) for value in values if value}))
 
 
 def _only(frame: pd.DataFrame, name: tuple[str, str]) -> pd.DataFrame:
