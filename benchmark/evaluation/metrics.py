@@ -102,32 +102,18 @@ def _distance(name: str, title: str, measure: Callable[[Comparison], float]) -> 
     return Metric(name, title, "mm", 0.0, math.inf, "lower", "diagonal", "nan", measure)
 
 
+def _volume(name: str, title: str, measure: Callable[[Comparison], float]) -> Metric:
+    return Metric(name, title, "mL", 0.0, math.inf, "none", "measured", "measured", measure)
+
+
 _ALL = (
     _ratio("dice", "Dice", lambda c: overlap.dice(c.overlap)),
     _ratio("iou", "IoU", lambda c: overlap.iou(c.overlap)),
     _ratio("precision", "Precision", lambda c: overlap.precision(c.overlap)),
     _ratio("recall", "Recall", lambda c: overlap.recall(c.overlap)),
-    Metric(
-        name="volume_truth_ml",
-        title="True volume",
-        unit="mL",
-        low=0.0,
-        high=math.inf,
-        direction="none",
-        one_empty="measured",
-        both_empty="measured",
-        measure=lambda c: c.overlap.truth * c.voxel_ml,
-    ),
-    Metric(
-        name="volume_prediction_ml",
-        title="Predicted volume",
-        unit="mL",
-        low=0.0,
-        high=math.inf,
-        direction="none",
-        one_empty="measured",
-        both_empty="measured",
-        measure=lambda c: c.overlap.prediction * c.voxel_ml,
+    _volume("volume_truth_ml", "True volume", lambda c: c.overlap.truth * c.voxel_ml),
+    _volume(
+        "volume_prediction_ml", "Predicted volume", lambda c: c.overlap.prediction * c.voxel_ml
     ),
     Metric(
         name="volume_error_ml",

@@ -151,6 +151,7 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
 
     import architectures
     import datasets
+    from architectures.cost import trainable_parameters
     from benchmark.data.cache import Cache
     from benchmark.evaluation.cases import evaluate, unannotated_classes
     from benchmark.evaluation.inference import Predictor
@@ -204,7 +205,7 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
             )
         except architectures.ArchitectureError as error:
             raise BenchmarkError(str(error)) from None
-        record["params"] = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+        record["params"] = trainable_parameters(model)
 
     with watch.span("train_s"):
         emit({"event": "stage", "stage": "training"})

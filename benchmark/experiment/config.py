@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -129,17 +128,8 @@ class Experiment(Section):
         return ProtocolSection.model_validate({**self.protocol.model_dump(), **overrides})
 
 
-@dataclass(frozen=True)
-class ExperimentFile:
-    """The experiment file as one profile sees it, and where each value was written."""
-
-    path: Path
-    profile: str
-    experiment: Experiment
-
-
-def load_experiment(path: Path, profile: str) -> ExperimentFile:
-    """Read and check an experiment file; all of its profiles are checked, not only the chosen.
+def load_experiment(path: Path, profile: str) -> Experiment:
+    """Read an experiment file as one profile sees it; all of its profiles are checked.
 
     Args:
         path: The YAML file.
@@ -169,7 +159,7 @@ def load_experiment(path: Path, profile: str) -> ExperimentFile:
             f"{path}: profile {profile!r} is not in the file; it has {', '.join(profiles)}."
         )
     checked = {name: _validate(path, tree.overlaid(("profiles", name))) for name in profiles}
-    return ExperimentFile(path, profile, checked[profile])
+    return checked[profile]
 
 
 def _validate(path: Path, tree: Tree) -> Experiment:
@@ -177,7 +167,7 @@ def _validate(path: Path, tree: Tree) -> Experiment:
     try:
         experiment = Experiment.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(_sentence(path, tree, _first(error), Experiment)) from None
+        raise ConfigError(_sentence(path, tree, _first(error))) from None
     for dataset in experiment.matrix.datasets:
         if dataset not in experiment.datasets:
             raise ConfigError(
@@ -191,7 +181,7 @@ def _validate(path: Path, tree: Tree) -> Experiment:
         except ValidationError as error:
             details = _first(error)
             details["loc"] = ("datasets", dataset, "protocol", *details["loc"])
-            raise ConfigError(_sentence(path, tree, details, Experiment)) from None
+            raise ConfigError(_sentence(path, tree, details)) from None
     for name, section in experiment.architectures.items():
         try:
             architectures.check_options(name, section.options)
@@ -223,12 +213,12 @@ def _first(error: ValidationError) -> ErrorDetails:
     return next((details for details in found if details["type"] == "extra_forbidden"), found[0])
 
 
-def _sentence(path: Path, tree: Tree, details: ErrorDetails, model: type[BaseModel]) -> str:
+def _sentence(path: Path, tree: Tree, details: ErrorDetails) -> str:
     location = tuple(part for part in details["loc"] if part != "[key]")
     line = tree.line(location)
     place = ".".join(str(part) for part in location)
     if details["type"] == "extra_forbidden":
-        known = _keys_at(model, location[:-1])
+        known = _keys_at(location[:-1])
         return (
             f"{path}:{line}: unknown key {place!r}; expected one of {', '.join(known)}."
             + nearest(str(location[-1]), known)
@@ -240,7 +230,7 @@ def _sentence(path: Path, tree: Tree, details: ErrorDetails, model: type[BaseMod
     return f"{path}:{line}: {place}: {message[0].lower()}{message[1:]}{received}."
 
 
-def _keys_at(model: type[BaseModel], location: Location) -> tuple[str, ...]:
+def _keys_at(location: Location) -> tuple[str, ...]:
     """Return the keys that are valid at a place of the file."""
     sections: dict[str, type[BaseModel]] = {
         "matrix": MatrixSection,
@@ -249,7 +239,7 @@ def _keys_at(model: type[BaseModel], location: Location) -> tuple[str, ...]:
         "architectures": ArchitectureSection,
     }
     if not location:
-        return (*model.model_fields, "profiles")
+        return (*Experiment.model_fields, "profiles")
     if location[-1] == "protocol":
         return tuple(ProtocolSection.model_fields)
     return tuple(sections[str(location[0])].model_fields)

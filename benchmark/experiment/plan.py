@@ -119,9 +119,9 @@ def make_plan(
         profile, why = _choose_profile(path, results, data_root, mode)
     else:
         why = "asked for"
-    experiment = load_experiment(path, profile).experiment
+    experiment = load_experiment(path, profile)
+    folds = min(experiment.protocol_for(name).folds for name in experiment.matrix.datasets)
     for fold in experiment.matrix.folds:
-        folds = min(experiment.protocol_for(name).folds for name in experiment.matrix.datasets)
         if fold >= folds:
             raise ConfigError(
                 f"{path}: matrix.folds: expected folds below {folds} (protocol.folds), got {fold}."
@@ -158,10 +158,10 @@ def gpu_name() -> str | None:
 def _choose_profile(
     path: Path, results: Path, data_root: Path | None, mode: str | None
 ) -> tuple[str, str]:
-    experiment = load_experiment(path, "quick").experiment
     gpu = gpu_name()
     if gpu is None:
         return "quick", "no GPU was found, and the full profile needs one"
+    experiment = load_experiment(path, "quick")
     sources = locate(experiment, data_root=data_root, results=results, mode=mode)
     phantoms = [name for name, found in sources.items() if found.source == "phantom"]
     if phantoms:

@@ -11,7 +11,7 @@ from benchmark.experiment.config import load_experiment
 def load(tmp_path: Path, text: str, profile: str = "quick"):
     path = tmp_path / "experiments.yaml"
     path.write_text(text, encoding="utf-8")
-    return load_experiment(path, profile).experiment
+    return load_experiment(path, profile)
 
 
 def line_of(text: str, part: str) -> int:
