@@ -1,7 +1,7 @@
 """What a cardiologist reads from segmentations: volumes, ejection fraction, mass.
 
 A chamber without a single voxel has no volume to report: it is *not measurable*, NaN, and so is all
-that follows from it. Agreement tables count such patients (`benchmark.evaluation.agreement`).
+that follows from it. Agreement tables count such patients (`benchmark.statistics.agreement`).
 """
 
 import math

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.report.groups import OK, Group, Run
-from benchmark.statistics import bootstrap_mean
+from benchmark.statistics.comparison import bootstrap_mean
 
 DIGITS = 3  # of Dice and IoU; ranks are decided on what the reader can see
 HD95_DIGITS = 1

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.evaluation.agreement import agreement
+from benchmark.statistics.agreement import agreement
 from benchmark.evaluation.clinical import (
     EF_CLASSES,
     Ventricle,

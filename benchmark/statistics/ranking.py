@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from benchmark.errors import BenchmarkError
-from benchmark.statistics import DECIMALS, holm, min_ranks
+from benchmark.statistics.comparison import DECIMALS, holm, min_ranks
 
 Floats = npt.NDArray[np.float64]
 Average = Literal["mean", "median"]

@@ -3,7 +3,7 @@
 The patient is the unit: images, phases and structures of one patient are not independent, so they
 are averaged first (`patient_table`), and patients are what the bootstrap draws (Efron, Annals of
 Statistics 1979).
-Ranking schemes and their stability are in `benchmark.ranking`.
+Ranking schemes and their stability are in `benchmark.statistics.ranking`.
 """
 
 from collections.abc import Iterable, Sequence

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from benchmark.errors import BenchmarkError
-from benchmark.statistics import bootstrap_mean, compare, holm, min_ranks, patient_table
+from benchmark.statistics.comparison import bootstrap_mean, compare, holm, min_ranks, patient_table
 
 
 def scores(patients, means, spread=0.05, seed=0):

@@ -1,0 +1,89 @@
+"""``run``, ``plan`` and ``report``: what an experiment file asks for."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.commands import Commands, console, results_option
+from benchmark.errors import BenchmarkError
+
+if TYPE_CHECKING:
+    from benchmark.experiment.plan import Plan
+
+
+def add(commands: Commands) -> None:
+    """Add the parsers of the three commands."""
+    asked = _experiment_options()
+    run = commands.add_parser(
+        "run", parents=[asked], help="train, evaluate, compare: the whole matrix"
+    )
+    run.set_defaults(command=_run)
+    plan = commands.add_parser(
+        "plan", parents=[asked], help="what would run, what is done, and why"
+    )
+    plan.add_argument("--json", action="store_true", help="print the plan as JSON")
+    plan.set_defaults(command=_plan)
+    report = commands.add_parser(
+        "report", parents=[asked], help="write tables and figures from the records"
+    )
+    report.set_defaults(command=_report)
+
+
+def _experiment_options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(add_help=False, parents=[results_option()])
+    parser.add_argument("file", type=Path, nargs="?", default=Path("experiments.yaml"),
+                        help="the experiment file (default: experiments.yaml)")  # fmt: skip
+    parser.add_argument(
+        "--data-root", type=Path, metavar="DIR",
+        help="folder that holds the datasets (default: data); without real files phantoms serve",
+    )  # fmt: skip
+    parser.add_argument(
+        "--profile", choices=("smoke", "quick", "full"),
+        help="size of the experiment (default: full with a GPU and real files, else quick)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--data", choices=("auto", "real", "phantom"), help="overrides 'data:' of the file"
+    )
+    return parser
+
+
+def _make_plan(options: argparse.Namespace) -> Plan:
+    from benchmark.experiment.plan import make_plan
+
+    if options.results.exists() and not options.results.is_dir():
+        raise BenchmarkError(
+            f"--results {options.results}: expected a folder, found a file. Name another place."
+        )
+    return make_plan(
+        options.file,
+        results=options.results,
+        data_root=options.data_root,
+        profile=options.profile,
+        mode=options.data,
+    )
+
+
+def _plan(options: argparse.Namespace) -> int:
+    plan = _make_plan(options)
+    if options.json:
+        print(json.dumps(plan.to_dict(), indent=1, ensure_ascii=False))  # noqa: T201
+    else:
+        from benchmark.experiment.show import show_plan
+
+        show_plan(plan, console())
+    return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    from benchmark.run import run_plan
+
+    return run_plan(_make_plan(options), options.results, console())
+
+
+def _report(options: argparse.Namespace) -> int:
+    from benchmark.run import report_plan
+
+    return report_plan(_make_plan(options), options.results, console())
