@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.statistics.agreement import agreement
 from benchmark.evaluation.clinical import (
     EF_CLASSES,
     Ventricle,
@@ -19,6 +18,7 @@ from benchmark.evaluation.clinical import (
     volume_ml,
 )
 from benchmark.evaluation.metrics import METRICS, score
+from benchmark.statistics.agreement import agreement
 
 CLASSES = {"right_ventricle": 1, "myocardium": 2, "left_ventricle": 3}
 REPOSITORY = Path(__file__).resolve().parents[2]

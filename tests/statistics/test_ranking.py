@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmark.statistics import ranking
 from benchmark.errors import BenchmarkError
+from benchmark.statistics import ranking
 from benchmark.statistics.comparison import min_ranks
 
 # Ranks of five methods on each of 50 cases in challengeR's task "c_random".
