@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,21 @@ def describe() -> dict[str, Any]:
         "versions": versions,
         "git": git_state(),
     }
+
+
+def gpu_names() -> list[str]:
+    """Return the names of the NVIDIA GPUs; asks the driver, imports no framework."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return []
+    try:
+        listing = subprocess.run(
+            [tool, "--query-gpu=name", "--format=csv,noheader"],
+            capture_output=True, text=True, timeout=10, check=True,
+        ).stdout  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return listing.strip().splitlines()
 
 
 def git_state() -> dict[str, Any]:

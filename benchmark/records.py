@@ -5,9 +5,10 @@ Everything else (MLflow, tables, figures) is derived from these files and can be
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 AXES = ("architecture", "dataset", "source", "fold", "seed")
-STATUSES = ("ok", "oom", "diverged", "error", "killed")
+STATUSES = ("ok", "oom", "diverged", "timeout", "error", "killed", "skipped")
+
+# In a run's folder, as `sha256sum` writes and checks it.
+SUMS = "SHA256SUMS"
+
+
+class Damaged(BenchmarkError):
+    """A record is not what was written; its run has to be done again."""
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
@@ -34,14 +42,17 @@ def write_atomic(path: Path, content: str | bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        # A full disk names no file by itself.
+        error.filename = error.filename or str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: Any) -> None:
     """Write plain types as indented JSON, atomically; NaN is written as null."""
-    text = json.dumps(_finite(content), indent=1, ensure_ascii=False, allow_nan=False)
-    write_atomic(path, text + "\n")
+    write_atomic(path, _json(content))
 
 
 def write_table(path: Path, rows: Iterable[Mapping[str, Any]], columns: Iterable[str]) -> None:
@@ -51,24 +62,44 @@ def write_table(path: Path, rows: Iterable[Mapping[str, Any]], columns: Iterable
     write_atomic(path, pd.DataFrame(list(rows), columns=list(columns)).to_csv(index=False))
 
 
+def write_record(run: Path, record: Mapping[str, Any]) -> None:
+    """Close a run: write its record, and the digests by which it and its tables are known again.
+
+    The record comes last: a folder without it is no finished run.
+
+    Raises:
+        OSError: The disk is full or the folder cannot be written.
+    """
+    text = _json({name: value for name, value in record.items() if name != "path"})
+    sums = {path.name: _sha256(path.read_bytes()) for path in sorted(run.glob("*.csv"))}
+    sums["record.json"] = _sha256(text.encode())
+    write_atomic(run / SUMS, "".join(f"{digest}  {name}\n" for name, digest in sums.items()))
+    write_atomic(run / "record.json", text)
+
+
 def read_record(run: Path) -> dict[str, Any] | None:
     """Return the record of a run folder, or None where there is none.
 
     Raises:
-        BenchmarkError: The record is not one this version can read.
+        Damaged: The record or a table beside it is not what was written.
     """
     path = run / "record.json"
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
-        raise BenchmarkError(
+    except OSError as error:
+        raise Damaged(f"{path}: expected a readable record: {error.strerror}.") from None
+    _check_sums(run, content)
+    try:
+        record = json.loads(content)
+    except ValueError as error:
+        raise Damaged(
             f"{path}: expected a record in JSON, found it damaged ({error}). "
             "Delete the folder to run it again."
         ) from None
     if not isinstance(record, dict) or record.get("status") not in STATUSES:
-        raise BenchmarkError(
+        raise Damaged(
             f"{path}: expected a record with a status among {', '.join(STATUSES)}. "
             "Delete the folder to run it again."
         )
@@ -76,13 +107,36 @@ def read_record(run: Path) -> dict[str, Any] | None:
     return record
 
 
-def read_records(results: Path, keys: Iterable[str] | None = None) -> list[dict[str, Any]]:
-    """Return the records of the given keys (all by default), in the order of the keys."""
+def read_records(
+    results: Path,
+    keys: Iterable[str] | None = None,
+    on_damage: Callable[[str], None] | None = None,
+) -> list[dict[str, Any]]:
+    """Return the records of the given keys (all by default), in the order of the keys.
+
+    Args:
+        results: Results folder.
+        keys: Keys of runs; those without a record are left out.
+        on_damage: Told of a damaged record, which is then left out.
+
+    Raises:
+        Damaged: A record is damaged and there is nobody to tell.
+    """
     runs = results / "runs"
     if keys is None:
         keys = sorted(folder.name for folder in runs.glob("*") if folder.is_dir())
-    found = (read_record(runs / key) for key in keys)
-    return [record for record in found if record is not None]
+    records = []
+    for key in keys:
+        try:
+            record = read_record(runs / key)
+        except Damaged as error:
+            if on_damage is None:
+                raise
+            on_damage(str(error))
+            continue
+        if record is not None:
+            records.append(record)
+    return records
 
 
 def cases_frame(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
@@ -110,6 +164,34 @@ def _concatenate(records: Iterable[Mapping[str, Any]], name: str) -> pd.DataFram
                 frame.insert(position, axis, value)
         frames.append(frame)
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def _check_sums(run: Path, record: bytes) -> None:
+    """Compare record and tables with the digests written beside them, where there are any."""
+    try:
+        lines = (run / SUMS).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return
+    for line in lines:
+        expected, _, name = line.partition("  ")
+        path = run / name
+        try:
+            found = _sha256(record if name == "record.json" else path.read_bytes())
+        except OSError as error:
+            raise Damaged(f"{path}: expected the file named in {SUMS}: {error.strerror}.") from None
+        if found != expected:
+            raise Damaged(
+                f"{path}: expected the file that the run wrote, found another content ({SUMS}). "
+                "Run again: the run is repeated."
+            )
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _json(content: Any) -> str:
+    return json.dumps(_finite(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _finite(value: Any) -> Any:

@@ -11,8 +11,12 @@ from typing import Any
 from rich.console import Console
 
 from benchmark.errors import BenchmarkError
+from benchmark.execution.locks import locked
 from benchmark.execution.progress import ProgressDisplay
-from benchmark.execution.scheduler import run_all
+from benchmark.execution.scheduler import Limits, Scheduler
+from benchmark.execution.slots import Slot, make_slots
+from benchmark.execution.state import State
+from benchmark.execution.status import StatusFile
 from benchmark.execution.worker import Order
 from benchmark.experiment.plan import Plan
 from benchmark.experiment.show import show_header
@@ -23,13 +27,14 @@ from benchmark.records import cases_frame, epochs_frame, read_records, write_jso
 MADE_FROM = "made_from.json"
 
 
-def run_plan(plan: Plan, results: Path, console: Console) -> int:
+def run_plan(plan: Plan, results: Path, console: Console, *, jobs: int | None = None) -> int:
     """Execute what is pending, write the report, and return the exit code.
 
     Args:
         plan: What is to be done.
         results: Results folder; made if absent.
         console: Where progress and the leaderboard are shown.
+        jobs: Runs that go on at once; by default one for each GPU, and one without.
 
     Returns:
         0 if every run of the plan is ok, 1 if some failed, 130 if the user interrupted.
@@ -38,7 +43,7 @@ def run_plan(plan: Plan, results: Path, console: Console) -> int:
     show_header(plan, console)
     interrupted = False
     if plan.pending:
-        interrupted = _execute(plan, results, console)
+        interrupted = _execute(plan, results, console, make_slots(jobs))
     else:
         console.print("Nothing to run: every run of the plan has its record.")
         records = _records(plan, results)
@@ -67,7 +72,7 @@ def report_plan(plan: Plan, results: Path, console: Console) -> int:
     return _exit_code(plan, records)
 
 
-def _execute(plan: Plan, results: Path, console: Console) -> bool:
+def _execute(plan: Plan, results: Path, console: Console, slots: Sequence[Slot]) -> bool:
     from benchmark.tracking import Tracker
 
     try:
@@ -76,7 +81,7 @@ def _execute(plan: Plan, results: Path, console: Console) -> bool:
         raise BenchmarkError(
             f"--results {results}: expected a folder that can be written: {error.strerror}."
         ) from None
-    with console.status("writing phantoms"):
+    with console.status("writing phantoms"), locked(results / ".locks" / "phantoms"):
         ensure_phantoms(plan.experiment, plan.sources, results)
 
     def tell(text: str) -> None:
@@ -90,8 +95,15 @@ def _execute(plan: Plan, results: Path, console: Console) -> bool:
     files: list[Path] = []
     interrupted = True
     try:
-        with ProgressDisplay(console) as display:
-            executed, interrupted = run_all(orders, [display, tracker], tell)
+        state = State(len(orders), len(slots))
+        with (
+            StatusFile(results, plan.experiment.name, plan.profile, state) as status,
+            ProgressDisplay(console, state) as display,
+        ):
+            executed, interrupted = Scheduler(
+                orders, [state, status, display, tracker], tell,
+                slots=slots, limits=Limits(**plan.experiment.limits.model_dump()),
+            ).run()  # fmt: skip
         files, records = _write_report(plan, results)
     finally:
         tracker.finish(files, interrupted=interrupted)
@@ -116,8 +128,9 @@ def _write_report(plan: Plan, results: Path) -> tuple[list[Path], list[dict[str,
     records = _records(plan, results)
     if not records:
         return [], []
-    files = write_report(results, records, cases_frame(records), epochs_frame(records))
-    write_json(results / "report" / MADE_FROM, _made_from(records))
+    with locked(results / ".locks" / "report"):  # two invocations may end at once
+        files = write_report(results, records, cases_frame(records), epochs_frame(records))
+        write_json(results / "report" / MADE_FROM, _made_from(records))
     return files, records
 
 

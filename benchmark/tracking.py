@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmark.execution.locks import locked
 from benchmark.experiment.plan import Plan
 from benchmark.experiment.spec import RunSpec
 
@@ -95,17 +96,18 @@ class Tracker:
     def _open(self) -> None:
         from mlflow.tracking import MlflowClient
 
-        self._results.mkdir(parents=True, exist_ok=True)
         uri = tracking_uri(self._results)
-        self._client = MlflowClient(tracking_uri=uri)
         name = f"cardiac-seg/{self._plan.experiment.name}"
-        experiment = self._client.get_experiment_by_name(name)
-        if experiment is None:
-            local = uri.startswith("sqlite:")
-            location = (self._results / "mlartifacts").resolve().as_uri() if local else None
-            self._experiment = self._client.create_experiment(name, artifact_location=location)
-        else:
-            self._experiment = experiment.experiment_id
+        # Two invocations that make one SQLite store at once break it.
+        with locked(self._results / ".locks" / "mlflow"):
+            self._client = MlflowClient(tracking_uri=uri)
+            experiment = self._client.get_experiment_by_name(name)
+            if experiment is None:
+                local = uri.startswith("sqlite:")
+                location = (self._results / "mlartifacts").resolve().as_uri() if local else None
+                self._experiment = self._client.create_experiment(name, artifact_location=location)
+            else:
+                self._experiment = experiment.experiment_id
         sources = sorted({source.source for source in self._plan.sources.values()})
         run = self._client.create_run(
             self._experiment,

@@ -8,12 +8,14 @@ import pytest
 
 from benchmark.errors import BenchmarkError
 from benchmark.records import (
+    Damaged,
     cases_frame,
     epochs_frame,
     read_record,
     read_records,
     write_atomic,
     write_json,
+    write_record,
     write_table,
 )
 
@@ -85,3 +87,54 @@ def test_table_has_the_columns_asked_for_whatever_the_rows_hold(tmp_path):
     assert list(frame.columns) == ["a", "b"]
     write_table(tmp_path / "t.csv", [], ["a", "b"])
     assert list(pd.read_csv(tmp_path / "t.csv").columns) == ["a", "b"]
+
+
+@pytest.fixture
+def closed(tmp_path):
+    """The folder of a run with its digests."""
+    write_run(tmp_path, "a")
+    run = tmp_path / "runs" / "a"
+    write_record(run, read_record(run))
+    return run
+
+
+def test_a_closed_record_is_checked_by_sha256sum_too(closed):
+    import subprocess
+
+    assert read_record(closed)["status"] == "ok"
+    done = subprocess.run(
+        ["sha256sum", "--check", "SHA256SUMS"], cwd=closed, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["cases.csv: OK", "epochs.csv: OK", "record.json: OK"]
+
+
+@pytest.mark.parametrize("name", ["record.json", "cases.csv", "epochs.csv"])
+@pytest.mark.parametrize("harm", ["flip", "cut", "remove"])
+def test_every_damage_is_seen(closed, name, harm):
+    path = closed / name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    if harm == "remove":
+        path.unlink()
+        if name == "record.json":  # no record: the run was never finished
+            assert read_record(closed) is None
+            return
+    else:
+        path.write_bytes(content if harm == "flip" else content[:-5])
+    with pytest.raises(Damaged, match=name):
+        read_record(closed)
+    told = []
+    assert read_records(closed.parent.parent, on_damage=told.append) == []
+    assert name in told[0]
+
+
+def test_a_full_disk_names_the_file(tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_atomic(tmp_path / "record.json", "{}")
+    assert caught.value.filename == str(tmp_path / "record.json")
+    assert not list(tmp_path.iterdir())

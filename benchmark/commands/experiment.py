@@ -20,6 +20,11 @@ def add(commands: Commands) -> None:
     run = commands.add_parser(
         "run", parents=[asked], help="train, evaluate, compare: the whole matrix"
     )
+    run.add_argument(
+        "--jobs", type=int, metavar="N",
+        help="runs that go on at once (default: one for each GPU, one without); on a CPU they "
+        "share its cores and their times are not those of a run alone",
+    )  # fmt: skip
     run.set_defaults(command=_run)
     plan = commands.add_parser(
         "plan", parents=[asked], help="what would run, what is done, and why"
@@ -80,7 +85,7 @@ def _plan(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     from benchmark.run import run_plan
 
-    return run_plan(_make_plan(options), options.results, console())
+    return run_plan(_make_plan(options), options.results, console(), jobs=options.jobs)
 
 
 def _report(options: argparse.Namespace) -> int:

@@ -2,36 +2,55 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
+import queue
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
 from pathlib import Path
 from typing import Any
 
+from benchmark.execution.slots import Slot
 from benchmark.execution.worker import Order
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
+_numbers = itertools.count()
+
+# What a worker says, or None when it has ended and will say no more.
+Message = tuple["WorkerProcess", dict[str, Any] | None]
+
 
 class WorkerProcess:
-    """Starts a worker, which imports its framework at once, and gives it one order later.
+    """Starts a worker, which imports its framework at once, and gives it an order later.
 
     The worker lives in a session of its own: Ctrl-C in the terminal reaches the scheduler only,
     which decides what becomes of the run.
 
     Args:
-        order: What the worker will be asked to do.
+        backend: Keras backend that the worker imports.
+        results: Results folder; the log of a worker without an order lies there.
+        slot: Share of the machine the worker is bound to.
+        inbox: Receives what the worker says.
     """
 
-    def __init__(self, order: Order) -> None:
-        self.order = order
-        order.folder.mkdir(parents=True, exist_ok=True)
+    def __init__(
+        self, backend: str, results: Path, slot: Slot, inbox: queue.Queue[Message]
+    ) -> None:
+        self.backend = backend
+        self.slot = slot
+        self._inbox = inbox
+        self.log = results / "runs" / f".spare-{os.getpid()}-{next(_numbers)}.log"
+        self.log.parent.mkdir(parents=True, exist_ok=True)
         environment = {
             "TF_CPP_MIN_LOG_LEVEL": "2",
             **os.environ,
-            "KERAS_BACKEND": order.spec.protocol.backend,
+            **slot.environment,
+            "KERAS_BACKEND": backend,
             "PYTHONPATH": os.pathsep.join(
                 [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
             ),
@@ -46,37 +65,68 @@ class WorkerProcess:
                 env=environment,
                 start_new_session=True,
             )
+        threading.Thread(target=self._listen, name="worker events", daemon=True).start()
 
     @property
-    def log(self) -> Path:
-        """File that receives everything the worker prints."""
-        return self.order.folder / "log.txt"
-
-    def run(self) -> Iterator[dict[str, Any]]:
-        """Give the order and yield events until the worker has ended."""
-        process = self._process
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            process.stdin.write((self.order.to_json() + "\n").encode())
-            process.stdin.close()
-        except BrokenPipeError:
-            pass  # it died before it could listen; its exit code and log say why
-        with process.stdout as events:
-            for line in events:
-                yield json.loads(line)
-        process.wait()
+    def pid(self) -> int:
+        """Number of the process."""
+        return self._process.pid
 
     @property
     def returncode(self) -> int | None:
         """Exit status of the worker; negative for a signal, None while it runs."""
         return self._process.poll()
 
-    def dismiss(self) -> None:
-        """End a worker that will get no order."""
-        self._process.kill()
-        self._process.communicate()
+    def give(self, order: Order) -> None:
+        """Give the worker its order."""
+        assert self._process.stdin is not None
+        # A worker that died before it could listen says why by its exit code and its log.
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write((order.to_json() + "\n").encode())
+        self._close_input()
+
+    def keep_log(self, path: Path) -> None:
+        """Make the worker's log this file; the worker goes on writing to it."""
+        if self.log != path:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.log = self.log.rename(path)
+
+    def dump(self) -> None:
+        """Have the worker write to its log where each of its threads is."""
+        self._signal(signal.SIGUSR1)
+
+    def terminate(self) -> None:
+        """Ask the worker to end."""
+        self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End the worker now."""
-        self._process.kill()
+        """End the worker now, with all processes it has started."""
+        self._signal(signal.SIGKILL)
+
+    def dismiss(self) -> None:
+        """End a worker that has no order, and remove its log."""
+        self.kill()
+        self._close_input()
+        self._process.wait()
+        self.log.unlink(missing_ok=True)
+
+    def _close_input(self) -> None:
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+
+    def _signal(self, number: int) -> None:
+        if self._process.poll() is None:
+            if number == signal.SIGKILL:
+                os.killpg(self._process.pid, number)  # its session is its own
+            else:
+                self._process.send_signal(number)
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as events:
+            for line in events:
+                if line.endswith(b"\n"):  # else the worker was killed while speaking
+                    self._inbox.put((self, json.loads(line)))
+        self._process.wait()
+        self._inbox.put((self, None))

@@ -1,19 +1,27 @@
-"""Executes a plan, run after run, each in a process of its own."""
+"""Executes a plan: every run in a process of its own, as many at once as there are slots."""
 
 from __future__ import annotations
 
-import datetime
-import signal
+import queue
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from types import FrameType
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from benchmark import environment
-from benchmark.execution.local import WorkerProcess
-from benchmark.execution.worker import Order, new_record
+from benchmark.execution.closing import close
+from benchmark.execution.interruption import Interruption
+from benchmark.execution.local import Message, WorkerProcess
+from benchmark.execution.locks import is_locked
+from benchmark.execution.slots import Slot
+from benchmark.execution.worker import Order
 from benchmark.experiment.spec import RunSpec
-from benchmark.records import read_record, write_json
+from benchmark.records import Damaged, read_record
+
+# How often limits, locks of other invocations and Ctrl-C are looked at.
+POLL_S = 0.5
+# What a worker is given between being asked to end and being made to.
+GRACE_S = 5.0
 
 
 class Listener(Protocol):
@@ -29,36 +37,35 @@ class Listener(Protocol):
         """A run has ended and its record is on disk."""
 
 
-class Interruption:
-    """What Ctrl-C means: once, finish the current run and stop; twice, stop now."""
+@dataclass(frozen=True)
+class Limits:
+    """How long a run may take.
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        self._tell = tell
-        self.asked = 0
-        self.worker: WorkerProcess | None = None
-        self._previous: Any = None
+    Attributes:
+        run_s: Seconds from its order to its record.
+        silence_s: Seconds without a sign of life: a stage, a prepared case, an epoch.
+    """
 
-    def __enter__(self) -> Interruption:
-        self._previous = signal.signal(signal.SIGINT, self._on_signal)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGINT, self._previous)
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self.asked += 1
-        if self.asked == 1:
-            self._tell("Finishing the current run, then stopping. Ctrl-C again stops now.")
-        if self.asked > 1 and self.worker is not None:
-            self.worker.kill()
+    run_s: float = float("inf")
+    silence_s: float = float("inf")
 
 
-def run_all(
-    orders: Sequence[Order],
-    listeners: Sequence[Listener],
-    tell: Callable[[str], None] = lambda text: None,
-) -> tuple[list[dict[str, Any]], bool]:
-    """Execute orders one after the other.
+@dataclass
+class Job:
+    """A run that goes on."""
+
+    order: Order
+    worker: WorkerProcess
+    began_s: float
+    heard_s: float
+    # Why this process ends it: "timeout" or "user", with a sentence; empty while it does not.
+    ending: str = ""
+    because: str = ""
+    ending_s: float = field(default=float("inf"))
+
+
+class Scheduler:
+    """Gives orders to workers and follows them to their records.
 
     While the network of a run is built and compiled, which keeps one core busy, the worker of the
     next run imports its framework on another: start-up costs little time of its own, and the steps
@@ -68,70 +75,182 @@ def run_all(
         orders: Runs in order.
         listeners: Are told of every event.
         tell: Shows a sentence to the user.
-
-    Returns:
-        The records of the runs that were executed, and whether the user interrupted.
+        slots: Shares of the machine.
+        limits: How long a run may take.
     """
-    records: list[dict[str, Any]] = []
-    spare: WorkerProcess | None = None
-    with Interruption(tell) as interruption:
+
+    def __init__(
+        self,
+        orders: Sequence[Order],
+        listeners: Sequence[Listener],
+        tell: Callable[[str], None],
+        *,
+        slots: Sequence[Slot] = (Slot(),),
+        limits: Limits | None = None,
+    ) -> None:
+        self._pending = deque(orders)
+        self._elsewhere: list[Order] = []  # another invocation runs them
+        self._total = len(orders)
+        self._started = 0
+        self._listeners = listeners
+        self._tell = tell
+        self._slots = slots
+        self._limits = limits or Limits()
+        self._inbox: queue.Queue[Message] = queue.Queue()
+        self._jobs: dict[Slot, Job] = {}
+        self._spares: dict[Slot, WorkerProcess] = {}
+        self._records: list[dict[str, Any]] = []
+
+    def run(self) -> tuple[list[dict[str, Any]], bool]:
+        """Execute the orders.
+
+        Returns:
+            The records of the runs that were executed here or met on disk, and whether the user
+            interrupted.
+
+        Raises:
+            OSError: A record cannot be written (a full disk): all workers are ended, what is
+                finished is kept.
+        """
+        with Interruption(self._tell) as interruption:
+            try:
+                while self._jobs or (self._waiting and not interruption.asked):
+                    if interruption.asked > 1:
+                        self._end_all()
+                    if not interruption.asked:
+                        self._fill()
+                    self._hear()
+                    self._check_limits()
+            finally:
+                for worker in (*self._spares.values(), *(j.worker for j in self._jobs.values())):
+                    worker.kill()
+                for worker in self._spares.values():
+                    worker.dismiss()
+            return self._records, bool(interruption.asked > 1 or self._waiting)
+
+    @property
+    def _waiting(self) -> bool:
+        return bool(self._pending or self._elsewhere)
+
+    def _fill(self) -> None:
+        """Give every free slot an order, if there is one that no other invocation works on."""
+        for slot in self._slots:
+            if slot in self._jobs:
+                continue
+            order = self._next_order()
+            if order is None:
+                return
+            worker = self._worker_for(order, slot)
+            now = time.monotonic()
+            self._jobs[slot] = Job(order, worker, now, now)
+            self._started += 1
+            for listener in self._listeners:
+                listener.run_started(order.spec, self._started, self._total)
+            worker.give(order)
+
+    def _next_order(self) -> Order | None:
+        while self._pending:
+            order = self._pending.popleft()
+            if not is_locked(order.lock):
+                return order
+            self._put_aside(order)
+        for order in list(self._elsewhere):
+            if not is_locked(order.lock):
+                self._elsewhere.remove(order)
+                if not self._is_done(order):
+                    return order
+        return None
+
+    def _put_aside(self, order: Order) -> None:
+        self._elsewhere.append(order)
+        self._tell(f"{order.spec.name}: another invocation is running it; waiting for its record.")
+
+    def _is_done(self, order: Order) -> bool:
+        """Tell whether the other invocation has left a good record, and take it over if so."""
         try:
-            for number, order in enumerate(orders):
-                if interruption.asked:
-                    break
-                worker = spare or WorkerProcess(order)
-                spare = None
-                interruption.worker = worker
-                begin = time.monotonic()
-                for listener in listeners:
-                    listener.run_started(order.spec, number + 1, len(orders))
-                for event in worker.run():
-                    if event["event"] == "ready":
-                        continue
-                    building = event.get("stage") == "building the network"
-                    if building and number + 1 < len(orders) and not interruption.asked:
-                        spare = WorkerProcess(orders[number + 1])
-                    for listener in listeners:
-                        listener.event(order.spec, event)
-                record = _close(
-                    order,
-                    worker,
-                    killed_by_user=interruption.asked > 1,
-                    total_s=time.monotonic() - begin,
-                )
-                records.append(record)
-                for listener in listeners:
-                    listener.run_finished(order.spec, record)
-        finally:
-            if spare is not None:
-                spare.dismiss()
-            if interruption.worker is not None and interruption.worker.returncode is None:
-                interruption.worker.kill()
-    return records, len(records) < len(orders) or interruption.asked > 1
+            record = read_record(order.folder)
+        except Damaged:
+            return False
+        if record is None or record["status"] != "ok":
+            return False
+        self._records.append(record)
+        self._total -= 1
+        return True
 
+    def _worker_for(self, order: Order, slot: Slot) -> WorkerProcess:
+        spare = self._spares.pop(slot, None)
+        if spare is not None:
+            if spare.backend == order.spec.protocol.backend and spare.returncode is None:
+                return spare
+            spare.dismiss()
+        return self._start(order, slot)
 
-def _close(
-    order: Order, worker: WorkerProcess, *, killed_by_user: bool, total_s: float
-) -> dict[str, Any]:
-    """Return the worker's record, or write the one it could not write."""
-    code = worker.returncode
-    if code == 0:
-        record = read_record(order.folder)
-        if record is not None:
-            return record
-    record = new_record(order, datetime.datetime.now(datetime.UTC))
-    if code is not None and code < 0:
-        by = "by the user" if killed_by_user else f"by signal {signal.Signals(-code).name}"
-        record.update(status="killed", error=f"the worker was ended {by}")
-    else:
-        tail = worker.log.read_text(errors="replace").strip().splitlines()[-1:]
-        record.update(
-            status="error",
-            error=f"the worker exited with status {code}: {tail[0] if tail else 'no message'}",
-        )
-    record["timing"] = {"total_s": total_s}
-    record["environment"] = environment.describe()
-    record["finished_utc"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    write_json(order.folder / "record.json", record)
-    record["path"] = order.folder
-    return record
+    def _start(self, order: Order, slot: Slot) -> WorkerProcess:
+        return WorkerProcess(order.spec.protocol.backend, order.results, slot, self._inbox)
+
+    def _hear(self) -> None:
+        """Take one message of a worker, if one comes soon."""
+        try:
+            worker, event = self._inbox.get(timeout=POLL_S)
+        except queue.Empty:
+            return
+        job = self._jobs.get(worker.slot)
+        if job is None or job.worker is not worker:
+            return  # a spare: that it is ready or has died is seen when it is needed
+        if event is None:
+            self._close(worker.slot, job)
+            return
+        job.heard_s = time.monotonic()
+        if event["event"] == "begun":
+            worker.keep_log(job.order.log)
+        elif event["event"] == "busy":  # another invocation took the key between look and order
+            worker.dismiss()
+            self._jobs.pop(worker.slot)
+            self._started -= 1
+            self._put_aside(job.order)
+        elif event["event"] not in ("ready", "done"):
+            if event.get("stage") == "building the network":
+                self._prepare_next(worker.slot)
+            for listener in self._listeners:
+                listener.event(job.order.spec, event)
+
+    def _prepare_next(self, slot: Slot) -> None:
+        if slot not in self._spares and len(self._pending) > len(self._spares):
+            self._spares[slot] = self._start(self._pending[len(self._spares)], slot)
+
+    def _check_limits(self) -> None:
+        now = time.monotonic()
+        for job in self._jobs.values():
+            if job.ending:
+                if now > job.ending_s + GRACE_S:
+                    job.worker.kill()
+                continue
+            if now > job.began_s + self._limits.run_s:
+                self._end(job, f"took longer than {self._limits.run_s:g} s (limits.run_s)")
+            elif now > job.heard_s + self._limits.silence_s:
+                self._end(
+                    job, f"gave no sign for {self._limits.silence_s:g} s (limits.silence_s); "
+                    "log.txt says where it stood",
+                )  # fmt: skip
+
+    def _end(self, job: Job, because: str) -> None:
+        job.ending, job.because, job.ending_s = "timeout", f"the run {because}", time.monotonic()
+        job.worker.dump()
+        job.worker.terminate()
+
+    def _end_all(self) -> None:
+        for job in self._jobs.values():
+            if job.ending != "user":
+                job.ending, job.because = "user", "the worker was ended by the user"
+                job.worker.kill()
+
+    def _close(self, slot: Slot, job: Job) -> None:
+        del self._jobs[slot]
+        status = {"user": "killed"}.get(job.ending, job.ending)
+        record = close(
+            job.order, job.worker, status=status, because=job.because,
+            total_s=time.monotonic() - job.began_s,
+        )  # fmt: skip
+        self._records.append(record)
+        for listener in self._listeners:
+            listener.run_finished(job.order.spec, record)

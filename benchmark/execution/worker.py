@@ -9,10 +9,12 @@ goes to standard error, which the scheduler keeps as the run's log.
 from __future__ import annotations
 
 import datetime
+import faulthandler
 import json
 import math
 import os
 import shutil
+import signal
 import sys
 import threading
 import time
@@ -23,8 +25,10 @@ from typing import IO, Any
 
 from benchmark import environment
 from benchmark.errors import BenchmarkError, Diverged
+from benchmark.execution.locks import try_lock
+from benchmark.execution.slots import stay_on_own_processors
 from benchmark.experiment.spec import RunSpec
-from benchmark.records import write_json
+from benchmark.records import SUMS, Damaged, read_record, write_record
 from benchmark.timing import Stopwatch, peak_rss_mib, summarise_steps
 
 
@@ -50,6 +54,16 @@ class Order:
     def folder(self) -> Path:
         """The run's folder."""
         return self.results / "runs" / self.spec.key
+
+    @property
+    def lock(self) -> Path:
+        """The file that the worker locks while it works in the run's folder."""
+        return self.folder / "lock"
+
+    @property
+    def log(self) -> Path:
+        """What the worker printed."""
+        return self.folder / "log.txt"
 
     def to_json(self) -> str:
         """Return one line of JSON."""
@@ -134,13 +148,13 @@ def execute(order: Order, emit: Events, *, started_s: float) -> dict[str, Any]:
     )
     record["environment"] = {**environment.describe(), **record.get("environment", {})}
     record["finished_utc"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    write_json(order.folder / "record.json", record)
+    write_record(order.folder, record)
     return record
 
 
 def _clear(folder: Path) -> None:
     """Remove what an earlier attempt left, so that no file of it is taken for one of this run."""
-    for name in ("record.json", "epochs.csv", "cases.csv", "best.weights.h5"):
+    for name in ("record.json", SUMS, "epochs.csv", "cases.csv", "best.weights.h5"):
         (folder / name).unlink(missing_ok=True)
     for name in ("predictions", "slices"):
         shutil.rmtree(folder / name, ignore_errors=True)
@@ -256,6 +270,14 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
     }
 
 
+def _finished(order: Order) -> dict[str, Any] | None:
+    try:
+        record = read_record(order.folder)
+    except Damaged:
+        return None
+    return record if record is not None and record["status"] == "ok" else None
+
+
 def _die_with_parent() -> None:
     """End this process soon after the scheduler has ended, however that ended."""
     parent = os.getppid()
@@ -270,7 +292,9 @@ def _die_with_parent() -> None:
 
 def main() -> int:
     """Serve one order; exit status 0 when a record was written, whatever its status."""
+    stay_on_own_processors()
     _die_with_parent()
+    faulthandler.register(signal.SIGUSR1, all_threads=True)  # "where do you stand?", into the log
     # Libraries print to standard output as they please: keep the events apart from that.
     events = Events(os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8"))
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -280,16 +304,16 @@ def main() -> int:
     line = sys.stdin.readline()
     if not line:
         return 0  # nothing left to do
-    record = execute(Order.from_json(line), events, started_s=time.perf_counter())
-    events(
-        {
-            "event": "done",
-            "status": record["status"],
-            "error": record["error"],
-            "dice": record.get("summary", {}).get("dice"),
-            "total_s": record["timing"]["total_s"],
-        }
-    )
+    order = Order.from_json(line)
+    lock = try_lock(order.lock)
+    if lock is None:
+        events({"event": "busy"})
+        return 0
+    events({"event": "begun"})
+    with lock:
+        # Another invocation may have finished the run while this process started.
+        record = _finished(order) or execute(order, events, started_s=time.perf_counter())
+    events({"event": "done", "status": record["status"]})
     return 0
 
 

@@ -110,6 +110,13 @@ class ArchitectureSection(Section):
     options: dict[str, Any] = {}
 
 
+class LimitsSection(Section):
+    """How long a run may take before it is ended with status ``timeout``; no part of its key."""
+
+    run_s: Annotated[float, Field(gt=0)] = 7 * 86400.0
+    silence_s: Annotated[float, Field(gt=0)] = 3600.0
+
+
 class Experiment(Section):
     """A whole experiment file with one profile laid over it."""
 
@@ -117,6 +124,7 @@ class Experiment(Section):
     data: Literal["auto", "real", "phantom"] = "auto"
     data_root: str = "data"
     phantom_seed: Annotated[int, Field(ge=0)] = 0
+    limits: LimitsSection = LimitsSection()
     matrix: MatrixSection
     protocol: ProtocolSection
     datasets: dict[DatasetName, DatasetSection]
@@ -233,6 +241,7 @@ def _sentence(path: Path, tree: Tree, details: ErrorDetails) -> str:
 def _keys_at(location: Location) -> tuple[str, ...]:
     """Return the keys that are valid at a place of the file."""
     sections: dict[str, type[BaseModel]] = {
+        "limits": LimitsSection,
         "matrix": MatrixSection,
         "protocol": ProtocolSection,
         "datasets": DatasetSection,

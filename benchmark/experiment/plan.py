@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import shutil
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +10,13 @@ from typing import Any
 
 import architectures
 import datasets
+from benchmark.environment import gpu_names
 from benchmark.errors import BenchmarkError, ConfigError
 from benchmark.experiment.config import Experiment, load_experiment
 from benchmark.experiment.matrix import Source, expand
 from benchmark.experiment.sources import locate
 from benchmark.experiment.spec import RunSpec
-from benchmark.records import read_record
+from benchmark.records import Damaged, read_record
 
 # Results of the method itself: repeating them would only repeat the cost.
 KEPT = ("oom", "diverged")
@@ -140,33 +139,18 @@ def make_plan(
     return Plan(path, profile, why, experiment, sources, runs)
 
 
-def gpu_name() -> str | None:
-    """Return the name of the first NVIDIA GPU, or None; asks the driver, imports no framework."""
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return None
-    try:
-        listing = subprocess.run(
-            [tool, "--query-gpu=name", "--format=csv,noheader"],
-            capture_output=True, text=True, timeout=10, check=True,
-        ).stdout  # fmt: skip
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return listing.strip().splitlines()[0] if listing.strip() else None
-
-
 def _choose_profile(
     path: Path, results: Path, data_root: Path | None, mode: str | None
 ) -> tuple[str, str]:
-    gpu = gpu_name()
-    if gpu is None:
+    gpus = gpu_names()
+    if not gpus:
         return "quick", "no GPU was found, and the full profile needs one"
     experiment = load_experiment(path, "quick")
     sources = locate(experiment, data_root=data_root, results=results, mode=mode)
     phantoms = [name for name, found in sources.items() if found.source == "phantom"]
     if phantoms:
         return "quick", f"the real files of {', '.join(phantoms)} are absent"
-    return "full", f"{gpu} and the real files of all datasets are present"
+    return "full", f"{gpus[0]} and the real files of all datasets are present"
 
 
 def _check_network(path: Path, spec: RunSpec) -> None:
@@ -179,7 +163,10 @@ def _check_network(path: Path, spec: RunSpec) -> None:
 
 
 def _look_up(spec: RunSpec, results: Path) -> PlannedRun:
-    record = read_record(results / "runs" / spec.key)
+    try:
+        record = read_record(results / "runs" / spec.key)
+    except Damaged as error:
+        return PlannedRun(spec, "failed", f"damaged record, runs again: {error}")
     if record is None:
         return PlannedRun(spec, "new", "no record yet")
     status, error = record["status"], record.get("error") or "no reason recorded"

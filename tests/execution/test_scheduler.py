@@ -1,127 +1,169 @@
-"""What becomes of a run whose worker dies, without a framework: the worker is replaced."""
+"""What becomes of runs whose workers die, hang or are wanted twice."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
-import textwrap
+import subprocess
+import sys
+import time
 
 import pytest
 
-from benchmark.execution import local, scheduler
+from benchmark.execution.scheduler import Limits
+from benchmark.execution.slots import Slot
 from benchmark.execution.worker import Order
 from benchmark.records import read_record
 
-BEHAVIOURS = {
-    "ok": """
-        emit(event="epoch", epoch=1)
-        write({"status": "ok", "summary": {"dice": 0.5}})
-    """,
-    "crash": "raise SystemExit('no such luck')",
-    "kill": "os.kill(os.getpid(), signal.SIGKILL)",
-    "segfault": "os.kill(os.getpid(), signal.SIGSEGV)",
-}
-FAKE = """
-import json, os, pathlib, signal, sys
-print(json.dumps({{"event": "ready"}}), flush=True)
-order = json.loads(sys.stdin.readline())
-from benchmark.experiment.spec import RunSpec
-from benchmark.records import write_json
-spec = RunSpec.from_dict(order["spec"])
-def emit(**event):
-    print(json.dumps(event), flush=True)
-def write(record):
-    folder = pathlib.Path(order["results"]) / "runs" / spec.key
-    write_json(folder / "record.json", {{"key": spec.key, "spec": order["spec"], **record}})
-{body}
+OK = """
+    emit(event="stage", stage="building the network")
+    emit(event="epoch", epoch=1)
+    write("ok")
 """
+CRASH = "raise SystemExit('no such luck')"
+KILL = "os.kill(os.getpid(), signal.SIGKILL)"
+SEGFAULT = "os.kill(os.getpid(), signal.SIGSEGV)"
+BAD_ALLOC = "print('terminate: std::bad_alloc', file=sys.stderr, flush=True); os.abort()"
+# Deaf to a polite request, and busy forever.
+HUNG = (
+    "signal.signal(signal.SIGTERM, signal.SIG_IGN); emit(event='stage', stage='x'); time.sleep(60)"
+)
 
 
-class Recorder:
-    def __init__(self):
-        self.events = []
-
-    def run_started(self, spec, number, total):
-        self.events.append(("started", spec.seed, number, total))
-
-    def event(self, spec, event):
-        self.events.append((event["event"], spec.seed))
-
-    def run_finished(self, spec, record):
-        self.events.append(("finished", spec.seed, record["status"]))
+def statuses(records):
+    return [record["status"] for record in records]
 
 
-@pytest.fixture
-def execute(monkeypatch, tmp_path, spec):
-    import dataclasses
-    import subprocess
-    import sys
-
-    original = subprocess.Popen
-
-    def run(*behaviours, listeners=()):
-        bodies = iter(behaviours)
-
-        def popen(command, **options):
-            if command[0] != sys.executable:
-                return original(command, **options)
-            body = textwrap.dedent(BEHAVIOURS[next(bodies)])
-            return original([sys.executable, "-c", FAKE.format(body=body)], **options)
-
-        monkeypatch.setattr(local.subprocess, "Popen", popen)
-        orders = [
-            Order(dataclasses.replace(spec, seed=seed), "smoke", tmp_path, tmp_path)
-            for seed in range(len(behaviours))
-        ]
-        return scheduler.run_all(orders, listeners)
-
-    return run
-
-
-def test_one_runs_death_does_not_take_another_with_it(execute):
-    recorder = Recorder()
-    records, interrupted = execute("ok", "crash", "kill", "ok", listeners=[recorder])
-    assert [record["status"] for record in records] == ["ok", "error", "killed", "ok"]
+def test_one_runs_death_does_not_take_another_with_it(execute, recorder, tmp_path):
+    records, interrupted = execute(OK, CRASH, KILL, OK, listeners=[recorder])
+    assert statuses(records) == ["ok", "error", "killed", "ok"]
     assert not interrupted
     assert recorder.events[0] == ("started", 0, 1, 4)
     assert [event for event in recorder.events if event[0] == "finished"] == [
         ("finished", 0, "ok"), ("finished", 1, "error"), ("finished", 2, "killed"),
         ("finished", 3, "ok"),
     ]  # fmt: skip
+    assert not list((tmp_path / "runs").glob(".spare*"))
 
 
 def test_death_is_recorded_with_its_reason(execute):
-    crashed, killed, broken = execute("crash", "kill", "segfault")[0]
+    crashed, killed, broken, starved = execute(CRASH, KILL, SEGFAULT, BAD_ALLOC)[0]
     assert "status 1: no such luck" in crashed["error"]
     assert "SIGKILL" in killed["error"]
     assert "SIGSEGV" in broken["error"]
-    for record in (crashed, killed, broken):
+    assert starved["status"] == "oom"
+    assert "bad_alloc" in starved["error"]
+    for record in (crashed, killed, broken, starved):
         on_disk = read_record(record["path"])
-        assert on_disk is not None
         assert on_disk["error"] == record["error"]
         assert on_disk["spec"]["dataset"] == "acdc"
+        assert (record["path"] / "log.txt").exists()
 
 
-def test_interrupt_finishes_the_current_run_and_starts_no_other(execute):
-    class Interrupter(Recorder):
-        def event(self, spec, event):
-            os.kill(os.getpid(), signal.SIGINT)
-
-    records, interrupted = execute("ok", "ok", "ok", listeners=[Interrupter()])
+def test_interrupt_finishes_the_current_run_and_starts_no_other(execute, recorder):
+    recorder.event = lambda spec, event: os.kill(os.getpid(), signal.SIGINT)
+    told = []
+    records, interrupted = execute(
+        "emit(event='epoch'); write('ok')", OK, OK, listeners=[recorder], tell=told.append
+    )
     assert interrupted
-    assert [record["status"] for record in records] == ["ok"]
+    assert statuses(records) == ["ok"]
+    assert "Ctrl-C again" in told[0]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_second_interrupt_stops_the_current_run(execute, monkeypatch):
-    monkeypatch.setitem(BEHAVIOURS, "slow", "emit(event='epoch'); import time; time.sleep(60)")
+def test_second_interrupt_stops_the_current_run(execute, recorder):
+    def twice(spec, event):
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
 
-    class Impatient(Recorder):
-        def event(self, spec, event):
-            os.kill(os.getpid(), signal.SIGINT)
-            os.kill(os.getpid(), signal.SIGINT)
-
-    records, interrupted = execute("slow", "ok", listeners=[Impatient()])
+    recorder.event = twice
+    records, interrupted = execute(HUNG, OK, listeners=[recorder])
     assert interrupted
-    assert [record["status"] for record in records] == ["killed"]
+    assert statuses(records) == ["killed"]
     assert "by the user" in records[0]["error"]
+
+
+@pytest.mark.parametrize("limits", [Limits(run_s=1.0), Limits(silence_s=1.0)])
+def test_hung_worker_is_ended_and_says_where_it_stood(execute, monkeypatch, limits):
+    from benchmark.execution import scheduler
+
+    monkeypatch.setattr(scheduler, "GRACE_S", 0.2)
+    dump = "import faulthandler; faulthandler.register(signal.SIGUSR1)\n" + HUNG
+    records, interrupted = execute(dump, OK, limits=limits)
+    assert not interrupted
+    assert statuses(records) == ["timeout", "ok"]
+    assert "limits." in records[0]["error"]
+    assert "most recent call first" in (records[0]["path"] / "log.txt").read_text()
+
+
+def test_slots_work_at_once_and_on_their_own_processors(execute, monkeypatch, tmp_path):
+    """The first run ends only when the second has begun."""
+    wait = f"""
+        other = pathlib.Path({str(tmp_path)!r}) / "second"
+        while not other.exists(): time.sleep(0.02)
+        write("ok", cpus=os.environ["BENCHMARK_CPUS"])
+    """
+    come = f"""
+        (pathlib.Path({str(tmp_path)!r}) / "second").touch()
+        write("ok", cpus=os.environ["BENCHMARK_CPUS"], gpu=os.environ["CUDA_VISIBLE_DEVICES"])
+    """
+    slots = [Slot(0, 2, "0", (0,)), Slot(1, 2, "1", (1,))]
+    records, _ = execute(wait, come, OK, slots=slots)
+    assert statuses(records) == ["ok"] * 3
+    by_seed = {record["spec"]["seed"]: record for record in records}
+    assert (by_seed[0]["cpus"], by_seed[1]["cpus"], by_seed[1]["gpu"]) == ("0", "1", "1")
+
+
+def test_a_run_of_another_invocation_is_waited_for_and_not_repeated(execute, spec, tmp_path):
+    """The lock's holder writes a record for one key and dies without one for the other."""
+    orders = [
+        Order(dataclasses.replace(spec, seed=seed), "s", tmp_path, tmp_path) for seed in (0, 1)
+    ]
+    code = (
+        "import sys, time\nfrom pathlib import Path\n"
+        "from benchmark.execution.locks import try_lock\n"
+        "from benchmark.records import write_record\n"
+        "held = [try_lock(Path(p) / 'lock') for p in sys.argv[1:]]\n"
+        "print('held', flush=True); time.sleep(1.5)\n"
+        "write_record(Path(sys.argv[1]), {'status': 'ok', 'key': 'theirs'})\n"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", code, *(str(order.folder) for order in orders)],
+        stdout=subprocess.PIPE,
+    )
+    with other:
+        assert other.stdout.readline() == b"held\n"
+        told = []
+        records, interrupted = execute(OK, OK, OK, tell=told.append)
+    assert not interrupted
+    assert [record["key"] for record in records].count("theirs") == 1
+    assert statuses(records) == ["ok"] * 3
+    assert records[0]["spec"]["seed"] == 2  # the free one went first
+    assert sum("another invocation" in text for text in told) == 2
+
+
+def test_a_damaged_record_is_a_failure_of_its_run_alone(execute):
+    damage = """
+        write("ok")
+        path = order.folder / "record.json"
+        path.write_text(path.read_text().replace("0.5", "0.9"))
+    """
+    records, _ = execute(damage, OK)
+    assert statuses(records) == ["error", "ok"]
+    assert "SHA256SUMS" in records[0]["error"]
+    assert read_record(records[0]["path"])["status"] == "error"
+
+
+def test_a_full_disk_ends_everything_and_says_which_file(execute, monkeypatch):
+    from benchmark.execution import closing
+
+    def full(folder, record):
+        raise OSError(28, "No space left on device", str(folder / "record.json"))
+
+    monkeypatch.setattr(closing, "write_record", full)
+    begin = time.monotonic()
+    with pytest.raises(OSError, match=r"No space left on device.*record\.json"):
+        execute(CRASH, HUNG, slots=[Slot(0, 2), Slot(1, 2)])
+    assert time.monotonic() - begin < 30  # the hung one was ended, not waited for

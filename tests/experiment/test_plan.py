@@ -88,10 +88,10 @@ def test_records_decide_what_is_done(file, tmp_path, record, state, part):
 
 
 def test_default_profile_needs_gpu_and_real_files_for_full(file, tmp_path, monkeypatch):
-    monkeypatch.setattr(planning, "gpu_name", lambda: None)
+    monkeypatch.setattr(planning, "gpu_names", list)
     plan = make_plan(file, results=tmp_path)
     assert (plan.profile, "GPU" in plan.profile_reason) == ("quick", True)
-    monkeypatch.setattr(planning, "gpu_name", lambda: "NVIDIA X")
+    monkeypatch.setattr(planning, "gpu_names", lambda: ["NVIDIA X"])
     plan = make_plan(file, results=tmp_path, data_root=acdc_tree(tmp_path / "data"))
     assert plan.profile == "quick"
     assert "decathlon, camus" in plan.profile_reason

@@ -1,0 +1,82 @@
+"""Slots: the shares of this machine that run one worker each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from benchmark.environment import gpu_names
+from benchmark.errors import BenchmarkError
+
+# Tells a worker on which processors it may run, as comma-separated numbers.
+CPUS_VARIABLE = "BENCHMARK_CPUS"
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A share of the machine.
+
+    Attributes:
+        number: From 0.
+        of: Number of slots in all.
+        gpu: What `CUDA_VISIBLE_DEVICES` names for its workers; None leaves it as it is.
+        cpus: Processors of its workers; empty means all.
+    """
+
+    number: int = 0
+    of: int = 1
+    gpu: str | None = None
+    cpus: tuple[int, ...] = ()
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What a worker of this slot finds in its environment."""
+        variables = {}
+        if self.gpu is not None:
+            variables["CUDA_VISIBLE_DEVICES"] = self.gpu
+        if self.cpus:
+            variables[CPUS_VARIABLE] = ",".join(map(str, self.cpus))
+        return variables
+
+
+def make_slots(jobs: int | None = None) -> list[Slot]:
+    """Share the machine between runs that go on at once.
+
+    Args:
+        jobs: Number of slots; by default one for each GPU, and one where there is none.
+
+    Raises:
+        BenchmarkError: More slots than processors.
+    """
+    gpus = _visible_gpus()
+    jobs = max(1, len(gpus)) if jobs is None else jobs
+    if jobs == 1:
+        return [Slot()]
+    cpus = sorted(os.sched_getaffinity(0))
+    if not 1 <= jobs <= len(cpus):
+        raise BenchmarkError(
+            f"--jobs {jobs}: expected 1 to {len(cpus)}, the number of processors: every run needs "
+            "at least one of its own."
+        )
+    return [
+        Slot(number, jobs, gpus[number % len(gpus)] if gpus else None, tuple(cpus[number::jobs]))
+        for number in range(jobs)
+    ]
+
+
+def stay_on_own_processors() -> None:
+    """Keep this process on the processors of its slot; call it before a framework starts threads.
+
+    Frameworks size their thread pools by the processors they are allowed.
+    """
+    text = os.environ.get(CPUS_VARIABLE)
+    if text:
+        os.sched_setaffinity(0, {int(number) for number in text.split(",")})
+
+
+def _visible_gpus() -> list[str]:
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return [each.strip() for each in named.split(",") if each.strip() not in ("", "-1")]
+    return [str(number) for number in range(len(gpu_names()))]

@@ -1,0 +1,64 @@
+"""How a machine is shared."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from benchmark.errors import BenchmarkError
+from benchmark.execution import slots
+from benchmark.execution.slots import Slot, make_slots
+
+
+@pytest.fixture(autouse=True)
+def _four_processors(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2, 3})
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(slots, "gpu_names", list)
+
+
+def test_without_a_gpu_runs_go_one_by_one():
+    assert make_slots() == [Slot()]
+    assert make_slots()[0].environment == {}
+
+
+def test_processors_are_shared_without_overlap():
+    assert [slot.cpus for slot in make_slots(3)] == [(0, 3), (1,), (2,)]
+    assert make_slots(2)[1].environment == {"BENCHMARK_CPUS": "1,3"}
+
+
+def test_every_gpu_has_a_slot(monkeypatch):
+    monkeypatch.setattr(slots, "gpu_names", lambda: ["NVIDIA X"] * 2)
+    assert [slot.gpu for slot in make_slots()] == ["0", "1"]
+    assert [slot.gpu for slot in make_slots(3)] == ["0", "1", "0"]
+    assert make_slots(1) == [Slot()]  # one run may see them all
+
+
+@pytest.mark.parametrize(
+    ("visible", "gpus"), [("3,5", ["3", "5"]), ("GPU-a", [None]), ("", [None])]
+)
+def test_the_users_choice_of_gpus_holds(monkeypatch, visible, gpus):
+    monkeypatch.setattr(slots, "gpu_names", lambda: ["NVIDIA X"] * 8)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert [slot.gpu for slot in make_slots()] == gpus
+
+
+@pytest.mark.parametrize("jobs", [5, 0, -1])
+def test_more_runs_than_processors_are_refused(jobs):
+    with pytest.raises(BenchmarkError, match=f"--jobs {jobs}: expected 1 to 4"):
+        make_slots(jobs)
+
+
+def test_a_worker_stays_on_its_processors():
+    code = (
+        "import os; from benchmark.execution.slots import stay_on_own_processors\n"
+        "stay_on_own_processors(); print(sorted(os.sched_getaffinity(0)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True,
+        env={**os.environ, "BENCHMARK_CPUS": "0"},
+    )  # fmt: skip
+    assert done.stdout.strip() == "[0]", done.stderr
