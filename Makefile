@@ -4,7 +4,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 PYTHON3 ?= python3
 IN := . .venv/bin/activate &&
 
-.PHONY: run test check setup clean
+.PHONY: run test faults check setup clean
 # A machine with an NVIDIA driver gets TensorFlow with CUDA.
 EXTRAS := $(if $(shell command -v nvidia-smi 2>/dev/null),--extra gpu)
 
@@ -13,6 +13,9 @@ run: setup  ## run experiments.yaml: real files under data/ where present, phant
 
 test: setup  ## the test suite
 	$(IN) python -m pytest
+
+faults: setup  ## real runs that are killed, starved and stopped (minutes)
+	$(IN) python -m pytest -m faults -n 0 --timeout 900 tests/faults
 
 check: setup  ## formatting, lint, types
 	$(IN) ruff format --check . && ruff check . && mypy

@@ -165,8 +165,8 @@ def _check_network(path: Path, spec: RunSpec) -> None:
 def _look_up(spec: RunSpec, results: Path) -> PlannedRun:
     try:
         record = read_record(results / "runs" / spec.key)
-    except Damaged as error:
-        return PlannedRun(spec, "failed", f"damaged record, runs again: {error}")
+    except Damaged as damage:
+        return PlannedRun(spec, "failed", f"damaged record, runs again: {damage}")
     if record is None:
         return PlannedRun(spec, "new", "no record yet")
     status, error = record["status"], record.get("error") or "no reason recorded"
