@@ -58,7 +58,7 @@ class WorkerProcess:
         }
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "benchmark.execution.worker"],
+                [sys.executable, "-m", "benchmark.execution.worker", str(os.getpid())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -278,9 +278,8 @@ def _finished(order: Order) -> dict[str, Any] | None:
     return record if record is not None and record["status"] == "ok" else None
 
 
-def _die_with_parent() -> None:
+def _die_with(parent: int) -> None:
     """End this process soon after the scheduler has ended, however that ended."""
-    parent = os.getppid()
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -293,7 +292,7 @@ def _die_with_parent() -> None:
 def main() -> int:
     """Serve one order; exit status 0 when a record was written, whatever its status."""
     stay_on_own_processors()
-    _die_with_parent()
+    _die_with(int(sys.argv[1]))
     faulthandler.register(signal.SIGUSR1, all_threads=True)  # "where do you stand?", into the log
     # Libraries print to standard output as they please: keep the events apart from that.
     events = Events(os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8"))

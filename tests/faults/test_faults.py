@@ -154,7 +154,7 @@ def test_an_invocation_that_is_killed_takes_its_workers_along(fresh):
             time.sleep(0.1)
         process.send_signal(signal.SIGKILL)
         process.communicate()
-    _, alive = psutil.wait_procs(children, timeout=15)
+    _, alive = psutil.wait_procs(children, timeout=60)
     assert not alive
     again = fresh.call()
     assert again.returncode == 0, again.stdout + again.stderr
