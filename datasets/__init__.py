@@ -82,13 +82,18 @@ def find(name: str, data_root: Path) -> Found | None:
     return Found(root, "real", named(root) if named else "")
 
 
-def read_cases(name: str, root: Path) -> list[Case]:
+def read_cases(name: str, root: Path, faults: list[DatasetError] | None = None) -> list[Case]:
     """Labelled cases of the dataset at `root`, sorted by id. Opens no image.
+
+    Args:
+        name: A dataset of `NAMES`.
+        root: As found by `find`.
+        faults: If given, faults are appended to it instead of raised, and the sound cases returned.
 
     Raises:
         DatasetError: A file is missing or broken, or there is no case.
     """
-    cases: list[Case] = module(name).read_cases(root)
+    cases: list[Case] = module(name).read_cases(root, faults)
     return cases
 
 

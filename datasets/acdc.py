@@ -63,7 +63,7 @@ def find_root(data_root: Path) -> Path | None:
     return layout.search(data_root, _is_root)
 
 
-def read_cases(root: Path) -> list[Case]:
+def read_cases(root: Path, faults: list[DatasetError] | None = None) -> list[Case]:
     """The labelled cases, two per patient: end diastole and end systole.
 
     Which frames these are is said by `Info.cfg`; ED is not always frame 1. Patients of
@@ -71,6 +71,7 @@ def read_cases(root: Path) -> list[Case]:
 
     Args:
         root: As found by `find_root`.
+        faults: If given, faults are appended to it instead of raised, and the sound cases returned.
 
     Returns:
         Cases sorted by id (`"patient001_ED"`), with metadata `phase`, `group` (`NOR`, `MINF`,
@@ -83,19 +84,21 @@ def read_cases(root: Path) -> list[Case]:
     cases: dict[str, Case] = {}
     for subset in SUBSETS:
         for folder in _patients(root / subset):
-            for case in _patient_cases(folder, subset):
-                if case.id in cases:
-                    raise DatasetError(
-                        f"{folder} and {cases[case.id].image.parent} hold the same patient. "
-                        "Remove one of them: a patient may not be trained and tested on."
-                    )
-                cases[case.id] = case
+            with layout.noting(faults):
+                for case in _patient_cases(folder, subset, faults):
+                    if case.id in cases:
+                        raise DatasetError(
+                            f"{folder} and {cases[case.id].image.parent} hold the same patient. "
+                            "Remove one of them: a patient may not be trained and tested on."
+                        )
+                    cases[case.id] = case
     if not cases:
-        raise layout.nothing_found(root, _LAYOUT)
+        with layout.noting(faults):
+            raise layout.nothing_found(root, _LAYOUT)
     return [cases[key] for key in sorted(cases)]
 
 
-def _patient_cases(folder: Path, subset: str) -> list[Case]:
+def _patient_cases(folder: Path, subset: str, faults: list[DatasetError] | None) -> list[Case]:
     names = layout.file_names(folder)
     patient = folder.name
     if subset == "testing" and not any("_gt.nii" in name for name in names):
@@ -111,14 +114,17 @@ def _patient_cases(folder: Path, subset: str) -> list[Case]:
     cases = []
     for phase, frame in frames.items():
         stem = f"{patient}_frame{frame:02d}"
-        found = layout.pair(folder / stem, folder / f"{stem}_gt")
-        if found is None:
-            raise layout.missing(folder / f"{stem}.nii.gz", f"{cfg} says that {phase} is {frame}")
-        metadata = {"phase": phase, "subset": subset, "frame": str(frame)}
-        for key, name in (("Group", "group"), ("Height", "height_cm"), ("Weight", "weight_kg")):
-            if entries.get(key):
-                metadata[name] = entries[key]
-        cases.append(Case(f"{patient}_{phase}", patient, *found, metadata))
+        with layout.noting(faults):
+            found = layout.pair(folder / stem, folder / f"{stem}_gt")
+            if found is None:
+                raise layout.missing(
+                    folder / f"{stem}.nii.gz", f"{cfg} says that {phase} is {frame}"
+                )
+            metadata = {"phase": phase, "subset": subset, "frame": str(frame)}
+            for key, name in (("Group", "group"), ("Height", "height_cm"), ("Weight", "weight_kg")):
+                if entries.get(key):
+                    metadata[name] = entries[key]
+            cases.append(Case(f"{patient}_{phase}", patient, *found, metadata))
     return cases
 
 

@@ -70,7 +70,7 @@ def find_root(data_root: Path) -> Path | None:
     return layout.search(data_root, _is_root)
 
 
-def read_cases(root: Path) -> list[Case]:
+def read_cases(root: Path, faults: list[DatasetError] | None = None) -> list[Case]:
     """The labelled single frames: up to two views at two instants of each patient.
 
     Half sequences beside them are not cases; `read_half_sequences` gives those. A patient may
@@ -79,6 +79,7 @@ def read_cases(root: Path) -> list[Case]:
 
     Args:
         root: As found by `find_root`.
+        faults: If given, faults are appended to it instead of raised, and the sound cases returned.
 
     Returns:
         Cases sorted by id (`"patient0001_2CH_ED"`) with metadata `view`, `phase`;
@@ -89,22 +90,26 @@ def read_cases(root: Path) -> list[Case]:
     Raises:
         DatasetError: An image or mask is missing, a text file is broken, or there is no case.
     """
-    lists = read_lists(root)
+    lists: dict[str, dict[str, str]] = {}
+    with layout.noting(faults):
+        lists = read_lists(root)
     cases: dict[str, Case] = {}
     for subset, folder in _patient_folders(root):
-        for case in _frames(folder, subset, lists.get(folder.name, {})):
-            if case.id in cases:
-                raise DatasetError(
-                    f"{folder} and {cases[case.id].image.parent} hold the same patient. "
-                    "Remove one of them: a patient may not be trained and tested on."
-                )
-            cases[case.id] = case
+        with layout.noting(faults):
+            for case in _frames(folder, subset, lists.get(folder.name, {}), faults):
+                if case.id in cases:
+                    raise DatasetError(
+                        f"{folder} and {cases[case.id].image.parent} hold the same patient. "
+                        "Remove one of them: a patient may not be trained and tested on."
+                    )
+                cases[case.id] = case
     if not cases:
-        raise layout.nothing_found(root, _LAYOUT)
+        with layout.noting(faults):
+            raise layout.nothing_found(root, _LAYOUT)
     return [cases[key] for key in sorted(cases)]
 
 
-def read_half_sequences(root: Path) -> list[Case]:
+def read_half_sequences(root: Path, faults: list[DatasetError] | None = None) -> list[Case]:
     """The half cycles between end diastole and end systole, each one volume `(t, y, x)`.
 
     Read them with `read_pair(case, SEQUENCE_INFO)`. In some patients ES comes before ED in the
@@ -112,6 +117,7 @@ def read_half_sequences(root: Path) -> list[Case]:
 
     Args:
         root: As found by `find_root`.
+        faults: As in `read_cases`.
 
     Returns:
         Cases sorted by id (`"patient0001_2CH_half_sequence"`) with the metadata of
@@ -120,39 +126,55 @@ def read_half_sequences(root: Path) -> list[Case]:
     Raises:
         DatasetError: An image or mask is missing, a text file is broken, or there is none.
     """
-    lists = read_lists(root)
+    lists: dict[str, dict[str, str]] = {}
+    with layout.noting(faults):
+        lists = read_lists(root)
     cases = []
     for subset, folder in _patient_folders(root):
         for view in VIEWS:
             stem = f"{folder.name}_{view}_half_sequence"
-            found = layout.pair(folder / stem, folder / f"{stem}_gt")
-            if found is not None:
-                metadata = _metadata(folder, view, subset) | lists.get(folder.name, {})
-                cases.append(Case(stem, folder.name, *found, metadata))
+            with layout.noting(faults):
+                found = layout.pair(folder / stem, folder / f"{stem}_gt")
+                if found is not None:
+                    metadata = _metadata(folder, view, subset) | lists.get(folder.name, {})
+                    cases.append(Case(stem, folder.name, *found, metadata))
     if not cases:
-        raise layout.nothing_found(
-            root, "half sequences of the NIfTI release: patient0001_2CH_half_sequence.nii.gz."
-        )
+        with layout.noting(faults):
+            raise layout.nothing_found(
+                root, "half sequences of the NIfTI release: patient0001_2CH_half_sequence.nii.gz."
+            )
     return sorted(cases, key=lambda case: case.id)
 
 
-def _frames(folder: Path, subset: str | None, listed: dict[str, str]) -> Iterator[Case]:
+def _frames(
+    folder: Path,
+    subset: str | None,
+    listed: dict[str, str],
+    faults: list[DatasetError] | None,
+) -> Iterator[Case]:
     patient, names = folder.name, layout.file_names(folder)
     if subset == "testing" and not any("_gt." in name for name in names):
         return
     for view in VIEWS:
         # Exact names, never patterns: `*_2CH_*` would take the half sequences too.
         stems = {phase: f"{patient}_{view}_{phase}" for phase in INFO.phases}
-        pairs = {phase: _pair(folder, names, stem) for phase, stem in stems.items()}
-        if not any(pairs.values()):
+        pairs: dict[str, tuple[Path, Path] | None] = {}
+        for phase, stem in stems.items():
+            with layout.noting(faults):
+                pairs[phase] = _pair(folder, names, stem)
+        if list(pairs.values()) == [None, None]:
             continue
-        metadata = _metadata(folder, view, subset) | listed
+        metadata = {"view": view}
+        with layout.noting(faults):
+            metadata = _metadata(folder, view, subset)
+        metadata |= listed
         for phase, found in pairs.items():
-            if found is None:
-                raise layout.missing(
-                    folder / f"{stems[phase]}.nii.gz", f"the other instant of {view} is there"
-                )
-            yield Case(stems[phase], patient, *found, metadata | {"phase": phase})
+            with layout.noting(faults):
+                if found is None:
+                    raise layout.missing(
+                        folder / f"{stems[phase]}.nii.gz", f"the other instant of {view} is there"
+                    )
+                yield Case(stems[phase], patient, *found, metadata | {"phase": phase})
 
 
 def _pair(folder: Path, names: set[str], stem: str) -> tuple[Path, Path] | None:

@@ -77,11 +77,12 @@ def release(root: Path) -> str:
     return "" if present <= OFFICIAL else "not the official cases"
 
 
-def read_cases(root: Path) -> list[Case]:
+def read_cases(root: Path, faults: list[DatasetError] | None = None) -> list[Case]:
     """The labelled cases, one per patient. `imagesTs/` has no masks and is not read.
 
     Args:
         root: As found by `find_root`.
+        faults: If given, faults are appended to it instead of raised, and the sound cases returned.
 
     Returns:
         Cases sorted by id (`"la_003"`), with metadata `subset`.
@@ -91,19 +92,20 @@ def read_cases(root: Path) -> list[Case]:
             its mask or a mask its image, or there is no case at all.
     """
     listing = root / "dataset.json"
-    stems = (
-        _listed(listing)
-        if listing.exists()
-        else _stems(root / "imagesTr") | _stems(root / "labelsTr")
-    )
+    stems = _stems(root / "imagesTr") | _stems(root / "labelsTr")
+    if listing.exists():
+        with layout.noting(faults):
+            stems = _listed(listing)
     cases = []
     for stem in sorted(stems):
-        found = layout.pair(root / "imagesTr" / stem, root / "labelsTr" / stem)
-        if found is None:
-            raise layout.missing(root / "imagesTr" / f"{stem}.nii.gz", f"{listing} lists it")
-        cases.append(Case(stem, stem, *found, {"subset": "training"}))
+        with layout.noting(faults):
+            found = layout.pair(root / "imagesTr" / stem, root / "labelsTr" / stem)
+            if found is None:
+                raise layout.missing(root / "imagesTr" / f"{stem}.nii.gz", f"{listing} lists it")
+            cases.append(Case(stem, stem, *found, {"subset": "training"}))
     if not cases:
-        raise layout.nothing_found(root, _LAYOUT)
+        with layout.noting(faults):
+            raise layout.nothing_found(root, _LAYOUT)
     return cases
 
 

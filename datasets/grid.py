@@ -46,6 +46,11 @@ class Grid:
     oriented: bool
 
 
+def in_mm(spacing: tuple[float, ...]) -> str:
+    """A spacing for people; headers in single precision have digits that say nothing."""
+    return " x ".join(f"{step:.6g}" for step in spacing) + " mm"
+
+
 def read_bytes(path: Path) -> bytes:
     """Whole content of an image file, read once; no handle stays open.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from datasets.case import DatasetError
@@ -103,6 +104,17 @@ def pair(image_stem: Path, mask_stem: Path) -> tuple[Path, Path] | None:
     if mask is None:
         raise missing(_named(mask_stem), f"its image {image} is there")
     return image, mask
+
+
+@contextmanager
+def noting(faults: list[DatasetError] | None) -> Iterator[None]:
+    """Let a reader go on after a fault: it is appended where a list is given, else raised."""
+    try:
+        yield
+    except DatasetError as error:
+        if faults is None:
+            raise
+        faults.append(error)
 
 
 def missing(path: Path, why: str) -> DatasetError:

@@ -13,9 +13,9 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datasets import mhd, nifti_file
+from datasets import layout, mhd, nifti_file
 from datasets.case import Case, DatasetError, DatasetInfo, Volume
-from datasets.grid import AGAIN, Grid
+from datasets.grid import AGAIN, Grid, in_mm
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,13 +79,24 @@ def read_pair(case: Case, info: DatasetInfo) -> tuple[Volume, Volume]:
     image_grid, mask_grid = (_read_grid(path, info.dims) for path in (case.image, case.mask))
     image = _image(case.image, image_grid)
     mask = _mask(case.mask, mask_grid, info.classes.values())
-    if image.array.shape != mask.array.shape:
-        raise DatasetError(
-            f"{case.mask} has the shape {mask.array.shape} but its image {case.image.name} has "
-            f"{image.array.shape}. Mask and image must be of the same exam and size. {AGAIN}"
-        )
-    _check_same_place(case, image, mask, oriented=image_grid.oriented and mask_grid.oriented)
+    _check_same_place(case, image_grid, mask_grid)
     return image, mask
+
+
+def pair_faults(case: Case, info: DatasetInfo) -> list[DatasetError]:
+    """All that is wrong with the files of a case, where `read_pair` stops at the first fault."""
+    faults: list[DatasetError] = []
+    grids: list[Grid] = []
+    with layout.noting(faults):
+        grids.append(_read_grid(case.image, info.dims))
+        _image(case.image, grids[0])
+    with layout.noting(faults):
+        grids.append(_read_grid(case.mask, info.dims))
+        _mask(case.mask, grids[-1], info.classes.values())
+    if len(grids) == 2:
+        with layout.noting(faults):
+            _check_same_place(case, *grids)
+    return faults
 
 
 def source_files(path: Path) -> tuple[Path, ...]:
@@ -218,19 +229,25 @@ def _is_metaimage(path: Path) -> bool:
     return path.suffix in (".mhd", ".mha")
 
 
-def _check_same_place(case: Case, image: Volume, mask: Volume, *, oriented: bool) -> None:
+def _check_same_place(case: Case, image: Grid, mask: Grid) -> None:
     """Compare spacing and position with a tolerance: headers differ in codes and rounding."""
     import numpy as np
 
+    if image.values.shape != mask.values.shape:
+        raise DatasetError(
+            f"{case.mask} has the shape {mask.values.shape} but its image {case.image.name} has "
+            f"{image.values.shape}. Mask and image must be of the same exam and size. {AGAIN}"
+        )
     if not np.allclose(image.spacing_mm, mask.spacing_mm, rtol=_SAME_SPACING, atol=0):
         raise DatasetError(
-            f"{case.mask} has the spacing {mask.spacing_mm} mm but its image {case.image.name} "
-            f"has {image.spacing_mm} mm (slowest axis first). One header was altered. {AGAIN}"
+            f"{case.mask} has the spacing {in_mm(mask.spacing_mm)} but its image "
+            f"{case.image.name} has {in_mm(image.spacing_mm)} (slowest axis first). "
+            f"One header was altered. {AGAIN}"
         )
-    if not oriented:  # one of the two says nothing of its position, so they cannot disagree
+    if not (image.oriented and mask.oriented):  # one says nothing of its position: no conflict
         return
     extent = np.zeros(3)
-    extent[: image.array.ndim] = np.array(image.array.shape[::-1][:3]) - 1
+    extent[: image.values.ndim] = np.array(image.values.shape[::-1][:3]) - 1
     corners = np.array(
         [[x, y, z, 1] for x in (0, extent[0]) for y in (0, extent[1]) for z in (0, extent[2])]
     )
