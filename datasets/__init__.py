@@ -49,7 +49,7 @@ class Found:
 
 
 def module(name: str) -> ModuleType:
-    """The module of a dataset, with `INFO`, `find_root` and `read_cases`.
+    """The module of a dataset, with `INFO`, `find_root`, `read_cases`, and often `SOURCE`.
 
     Raises:
         DatasetError: There is no such dataset.

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from datasets import layout
 from datasets.case import Case, DatasetError, DatasetInfo
+from datasets.source import GirderFolders
 
 _LAYOUT = (
     "the layout of the release: training/ or testing/ (or both) with "
@@ -34,9 +35,9 @@ INFO = DatasetInfo(
     ),
     homepage="https://humanheart-project.creatis.insa-lyon.fr/database/",
     instructions=(
-        "Download the ACDC collection from "
+        "Run `python -m benchmark data fetch acdc`, or download the ACDC collection from "
         "https://humanheart-project.creatis.insa-lyon.fr/database/#collection/"
-        "637218c173e9f0047faa00fb and unpack it under the data root (`unzip` may need "
+        "637218c173e9f0047faa00fb by hand and unpack it under the data root (`unzip` may need "
         "UNZIP_DISABLE_ZIPBOMB_DETECTION=TRUE): ACDC/, database/ or ACDC/database/ with training/ "
         "and testing/ in it is found."
     ),
@@ -47,6 +48,12 @@ INFO = DatasetInfo(
         "testing_cases": 100,
     },
     spacing_mm=(10.0, 1.5625, 1.5625),
+)
+
+SOURCE = GirderFolders(
+    base="https://humanheart-project.creatis.insa-lyon.fr/database/api/v1",
+    top="ACDC",
+    folders={".": "637218e573e9f0047faa00fc"},  # "database", with training/ and testing/
 )
 
 SUBSETS = ("training", "testing")

@@ -14,6 +14,7 @@ from pathlib import Path
 from datasets import layout
 from datasets.camus_lists import read_lists
 from datasets.case import Case, DatasetError, DatasetInfo
+from datasets.source import GirderFolders
 
 _LAYOUT = (
     "the layout of the NIfTI release, database_nifti/patient0001/patient0001_2CH_ED.nii.gz with "
@@ -35,15 +36,24 @@ INFO = DatasetInfo(
     ),
     homepage="https://www.creatis.insa-lyon.fr/Challenge/camus/",
     instructions=(
-        "Download database_nifti and database_split of the collection "
+        "Run `python -m benchmark data fetch camus`, or download database_nifti and "
+        "database_split of the collection "
         "https://humanheart-project.creatis.insa-lyon.fr/database/#collection/"
-        "6373703d73e9f0047faa1bc8 and unpack them side by side under the data root, with or "
-        "without a folder CAMUS_public/ around them. The older release (training/ and testing/ "
+        "6373703d73e9f0047faa1bc8 by hand and unpack them side by side under the data root, with "
+        "or without a folder CAMUS_public/ around them. The older release (training/ and testing/ "
         "with .mhd files) is read too."
     ),
     counts={"patients": 500, "cases": 2000, "training": 400, "validation": 50, "testing": 50},
     spacing_mm=(1.0, 0.308, 0.308),
     dims=2,
+)
+SOURCE = GirderFolders(
+    base="https://humanheart-project.creatis.insa-lyon.fr/database/api/v1",
+    top="CAMUS_public",
+    folders={
+        "database_nifti": "63fde55f73e9f004868fb7ac",
+        "database_split": "66e27d12961576b1bad4e4e1",
+    },
 )
 SEQUENCE_INFO = dataclasses.replace(INFO, dims=3)
 

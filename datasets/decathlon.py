@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from datasets import layout
 from datasets.case import Case, DatasetError, DatasetInfo
+from datasets.source import Archive
 
 _LAYOUT = (
     "the layout of the release: imagesTr/la_003.nii.gz with labelsTr/la_003.nii.gz "
@@ -30,12 +31,22 @@ INFO = DatasetInfo(
     ),
     homepage="http://medicaldecathlon.com/",
     instructions=(
-        "Download https://msd-for-monai.s3-us-west-2.amazonaws.com/Task02_Heart.tar (md5 "
-        "06ee59366e1e5124267b774dbd654057) and unpack it under the data root. Any folder with "
-        "imagesTr/la_*.nii.gz and labelsTr/la_*.nii.gz is found, whatever its name."
+        "Run `python -m benchmark data fetch decathlon`, or download "
+        "https://msd-for-monai.s3-us-west-2.amazonaws.com/Task02_Heart.tar (md5 "
+        "06ee59366e1e5124267b774dbd654057) by hand and unpack it under the data root. Any folder "
+        "with imagesTr/la_*.nii.gz and labelsTr/la_*.nii.gz is found, whatever its name."
     ),
     counts={"training_patients": 20, "training_cases": 20, "testing_patients": 10},
     spacing_mm=(1.37, 1.25, 1.25),
+)
+
+# MONAI's copy of the official archive; the same bytes have the md5 that MONAI itself compares.
+SOURCE = Archive(
+    base="https://msd-for-monai.s3-us-west-2.amazonaws.com",
+    name="Task02_Heart.tar",
+    size=455_721_472,
+    checksum="sha256:4277dc6dfe100142aa8060e895f6ff0f81c5b733703ea250bd294df8f820bcba",
+    top="Task02_Heart",
 )
 
 # The labelled cases of the official release.

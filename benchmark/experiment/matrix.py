@@ -19,7 +19,7 @@ from benchmark.experiment.spec import Protocol, RunSpec
 RULES_VERSION = 1
 
 # Files of both rooms that no network is made from and no case is read by.
-BOOK_KEEPING = ("references", "cost", "verify", "truth", "census")
+BOOK_KEEPING = ("references", "cost", "source", "verify", "truth", "census")
 
 # Positions along an axis below which pooling leaves nothing to convolve.
 SMALLEST_FEATURE_MAP = 4
