@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 AXES = ("architecture", "dataset", "source", "fold", "seed")
 STATUSES = ("ok", "oom", "diverged", "timeout", "error", "killed", "skipped")
+
+# Libraries whose versions may change a score.
+DECISIVE = ("tensorflow", "keras", "jax", "torch", "numpy")
 
 # In a run's folder, as `sha256sum` writes and checks it.
 SUMS = "SHA256SUMS"
@@ -147,6 +151,32 @@ def cases_frame(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 def epochs_frame(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """Return one row per run and epoch, with the axes of the run."""
     return _concatenate(records, "epochs.csv")
+
+
+def mixed_versions(records: Iterable[Mapping[str, Any]]) -> str | None:
+    """Return one sentence that names what differs between the machines of finished runs.
+
+    Compared are the versions of the frameworks and of NumPy, and the device; where all are alike,
+    or fewer than two runs are ok, there is nothing to say.
+    """
+    seen: dict[str, Counter[str]] = {name: Counter() for name in (*DECISIVE, "device")}
+    for record in records:
+        if record["status"] != "ok":
+            continue
+        environment = record.get("environment") or {}
+        facts = dict(environment.get("versions") or {})
+        facts["device"] = (environment.get("device") or {}).get("name")
+        for name, counts in seen.items():
+            if facts.get(name):
+                counts[str(facts[name])] += 1
+    mixes = [
+        f"{name} {' and '.join(f'{value} ({counts[value]})' for value in sorted(counts))}"
+        for name, counts in seen.items()
+        if len(counts) > 1
+    ]
+    if not mixes:
+        return None
+    return f"These runs were not made alike: {'; '.join(mixes)} (number of runs in brackets)."
 
 
 def _concatenate(records: Iterable[Mapping[str, Any]], name: str) -> pd.DataFrame:

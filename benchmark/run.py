@@ -21,7 +21,7 @@ from benchmark.execution.worker import Order
 from benchmark.experiment.plan import Plan
 from benchmark.experiment.show import show_header
 from benchmark.experiment.sources import ensure_phantoms
-from benchmark.records import cases_frame, epochs_frame, read_records, write_json
+from benchmark.records import cases_frame, epochs_frame, mixed_versions, read_records, write_json
 
 # Beside the report: the records it was made from.
 MADE_FROM = "made_from.json"
@@ -155,6 +155,8 @@ def _show(records: Sequence[dict[str, Any]], results: Path, console: Console) ->
 
     if records:
         console.print(leaderboard_table(list(records), cases_frame(records)))
+        if warning := mixed_versions(records):
+            console.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
         console.print(f"Report: {results / 'report'}", soft_wrap=True, markup=False)
 
 

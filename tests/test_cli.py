@@ -63,13 +63,42 @@ def test_report_and_ui_without_runs(capsys, tmp_path):
     assert "mlflow.db" in refused(capsys, "ui", "--results", str(tmp_path))
 
 
-def test_damaged_record(capsys, tmp_path):
+def test_damaged_record_is_a_failed_run(capsys, tmp_path):
     main(["plan", "--json", "--results", str(tmp_path)])
     key = json.loads(capsys.readouterr().out)["runs"][0]["key"]
     folder = tmp_path / "runs" / key
     folder.mkdir(parents=True)
     (folder / "record.json").write_text("{")
-    assert str(folder / "record.json") in refused(capsys, "plan", "--results", str(tmp_path))
+    assert main(["plan", "--json", "--results", str(tmp_path)]) == 0
+    run = json.loads(capsys.readouterr().out)["runs"][0]
+    assert run["state"] == "failed"
+    assert str(folder / "record.json") in run["reason"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["--only", "architecture=unett"], "Did you mean 'unet'?"),
+        (["--only", "architectures=unet"], "Did you mean 'architecture'?"),
+        (["--only", "unet"], "expected axis=value"),
+        (["--only", "fold=3"], "unknown fold '3'; the matrix has 0."),
+        (["--only", "dataset="], "expected a value"),
+        (["--retry", "ooom"], "Did you mean 'oom'?"),
+        (["--retry", ""], "expected a list"),
+    ],
+)
+def test_parts_of_the_matrix_that_are_not_there(capsys, tmp_path, arguments, hint):
+    asked = ["plan", "--profile", "quick", "--results", str(tmp_path), *arguments]
+    assert hint in refused(capsys, *asked)
+
+
+def test_a_part_of_the_matrix(capsys, tmp_path):
+    asked = ["--data", "phantom", "--profile", "quick", "--results", str(tmp_path)]
+    only = ["--only", "architecture=unet|vnet,dataset=acdc", "--only", "dataset=camus"]
+    assert main(["plan", *asked, *only]) == 0
+    out = capsys.readouterr().out
+    assert "4 runs: 4 new (8 left out by --only)" in out
+    assert "decathlon" not in out
 
 
 @pytest.mark.parametrize("arguments", [[], ["walk"], ["run", "--profile", "huge"]])

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 def add(commands: Commands) -> None:
     """Add the parsers of the three commands."""
-    asked = _experiment_options()
+    asked, retry = _experiment_options(), _retry_option()
     run = commands.add_parser(
-        "run", parents=[asked], help="train, evaluate, compare: the whole matrix"
+        "run", parents=[asked, retry], help="train, evaluate, compare: the whole matrix"
     )
     run.add_argument(
         "--jobs", type=int, metavar="N",
@@ -27,7 +27,7 @@ def add(commands: Commands) -> None:
     )  # fmt: skip
     run.set_defaults(command=_run)
     plan = commands.add_parser(
-        "plan", parents=[asked], help="what would run, what is done, and why"
+        "plan", parents=[asked, retry], help="what would run, what is done, and why"
     )
     plan.add_argument("--json", action="store_true", help="print the plan as JSON")
     plan.set_defaults(command=_plan)
@@ -52,11 +52,26 @@ def _experiment_options() -> argparse.ArgumentParser:
     parser.add_argument(
         "--data", choices=("auto", "real", "phantom"), help="overrides 'data:' of the file"
     )
+    parser.add_argument(
+        "--only", action="append", metavar="AXIS=VALUE[|VALUE][,...]", default=[],
+        help="part of the matrix, such as architecture=unet|vnet,fold=0; may be repeated",
+    )  # fmt: skip
+    return parser
+
+
+def _retry_option() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument(
+        "--retry", action="append", metavar="STATUS[,...]",
+        help="which failed runs to run again: oom, diverged, timeout, error, killed, skipped; "
+             "infra (the default) is all but oom and diverged; all; none",
+    )  # fmt: skip
     return parser
 
 
 def _make_plan(options: argparse.Namespace) -> Plan:
     from benchmark.experiment.plan import make_plan
+    from benchmark.experiment.selection import parse_only, parse_retry
 
     if options.results.exists() and not options.results.is_dir():
         raise BenchmarkError(
@@ -68,6 +83,8 @@ def _make_plan(options: argparse.Namespace) -> Plan:
         data_root=options.data_root,
         profile=options.profile,
         mode=options.data,
+        only=parse_only(options.only),
+        retry=parse_retry(getattr(options, "retry", None) or ["infra"]),
     )
 
 

@@ -5,60 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationError
 
 import architectures
-import datasets
 from benchmark.errors import ConfigError, nearest
+from benchmark.experiment.config_errors import first, sentence
+from benchmark.experiment.config_types import (
+    ArchitectureName,
+    DatasetName,
+    Fault,
+    Millimetres,
+    Positive,
+    Section,
+    known,
+)
+from benchmark.experiment.matrix_rules import Cell, cells
+from benchmark.experiment.matrix_section import Exclusion, Inclusion, MatrixSection, PairedSection
 from benchmark.experiment.yaml_tree import Location, Tree, load
 from datasets.splits import SPLITS
 
 PROFILES = ("smoke", "quick", "full")
-
-Positive = Annotated[int, Field(ge=1)]
-Millimetres = Annotated[float, Field(gt=0, le=100)]
-
-
-def _known(kind: str, names: tuple[str, ...]) -> BeforeValidator:
-    def check(value: Any) -> Any:
-        if value not in names:
-            raise ValueError(
-                f"unknown {kind} {value!r}; known are {', '.join(names)}."
-                + nearest(str(value), names)
-            )
-        return value
-
-    return BeforeValidator(check)
-
-
-ArchitectureName = Annotated[str, _known("architecture", architectures.NAMES)]
-DatasetName = Annotated[str, _known("dataset", datasets.NAMES)]
-
-
-class Section(BaseModel):
-    """A mapping of the file that refuses keys it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
-
-
-def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    if len(set(values)) < len(values):
-        raise ValueError("expected every value once")
-    return values
-
-
-Distinct = AfterValidator(_distinct)
-Index = Annotated[int, Field(ge=0)]
-
-
-class MatrixSection(Section):
-    """The axes whose product is run."""
-
-    architectures: Annotated[tuple[ArchitectureName, ...], Field(min_length=1), Distinct]
-    datasets: Annotated[tuple[DatasetName, ...], Field(min_length=1), Distinct]
-    folds: Annotated[tuple[Index, ...], Field(min_length=1), Distinct] = (0,)
-    seeds: Annotated[tuple[Index, ...], Field(min_length=1), Distinct] = (0,)
 
 
 def _ascending(bounds: tuple[int, int]) -> tuple[int, int]:
@@ -70,7 +36,7 @@ def _ascending(bounds: tuple[int, int]) -> tuple[int, int]:
 class ProtocolSection(Section):
     """Rules shared by all runs; see :class:`benchmark.experiment.spec.Protocol`."""
 
-    split: Annotated[str, _known("split", tuple(SPLITS))] = "kfold"
+    split: Annotated[str, known("split", tuple(SPLITS))] = "kfold"
     folds: Annotated[int, Field(ge=2)] = 5
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
     split_seed: Annotated[int, Field(ge=0)] = 0
@@ -100,14 +66,21 @@ class DatasetSection(Section):
     patch_2d: tuple[Positive, Positive]
     patch_3d: tuple[Positive, Positive, Positive]
     phantom_patients: Annotated[int, Field(ge=5, le=1000)] = 20
-    protocol: dict[str, Any] = {}
+    protocol: dict[str, Any] = Field(default_factory=dict)
+
+
+class PairSection(Section):
+    """What differs for an architecture on one dataset."""
+
+    options: dict[str, Any] = Field(default_factory=dict)
 
 
 class ArchitectureSection(Section):
     """Options of one architecture's ``build`` and the dimensions it runs in."""
 
-    dims: dict[DatasetName, Literal[2, 3]] = {}
-    options: dict[str, Any] = {}
+    dims: dict[DatasetName, Literal[2, 3]] = Field(default_factory=dict)
+    options: dict[str, Any] = Field(default_factory=dict)
+    datasets: dict[DatasetName, PairSection] = Field(default_factory=dict)
 
 
 class LimitsSection(Section):
@@ -128,12 +101,59 @@ class Experiment(Section):
     matrix: MatrixSection
     protocol: ProtocolSection
     datasets: dict[DatasetName, DatasetSection]
-    architectures: dict[ArchitectureName, ArchitectureSection] = {}
+    architectures: dict[ArchitectureName, ArchitectureSection] = Field(default_factory=dict)
+
+    _path: Path = PrivateAttr(default=Path("experiments.yaml"))
+    _tree: Tree = PrivateAttr(default_factory=lambda: Tree({}))
 
     def protocol_for(self, dataset: str) -> ProtocolSection:
         """Return the protocol with the dataset's own differences laid over it."""
         overrides = self.datasets[dataset].protocol
         return ProtocolSection.model_validate({**self.protocol.model_dump(), **overrides})
+
+    def options_for(self, cell: Cell) -> dict[str, Any]:
+        """Return the options the file gives a network: the more special ones win."""
+        options: dict[str, Any] = {}
+        section = self.architectures.get(cell.architecture)
+        if section is not None:
+            options.update(section.options)
+            if cell.dataset in section.datasets:
+                options.update(section.datasets[cell.dataset].options)
+        if cell.include is not None:
+            options.update(self.matrix.include[cell.include].options)
+        return options
+
+    def dims_for(self, cell: Cell) -> int:
+        """Return the spatial dimensions in which a network runs (default 2)."""
+        if cell.include is not None and self.matrix.include[cell.include].dims is not None:
+            return self.matrix.include[cell.include].dims or 2
+        section = self.architectures.get(cell.architecture)
+        return section.dims.get(cell.dataset, 2) if section else 2
+
+    def place(self, *location: str | int) -> str:
+        """Return ``file:line`` of a place of the file."""
+        return f"{self._path}:{self._tree.line(location)}"
+
+    def read_from(self, path: Path, tree: Tree) -> Experiment:
+        """Return this experiment, which knows from now on where it was read."""
+        self._path, self._tree = path, tree
+        return self
+
+
+# The keys of every kind of section, by its place in the file.
+KEYS: dict[Location, tuple[str, ...]] = {
+    (): (*Experiment.model_fields, "profiles"),
+    ("limits",): tuple(LimitsSection.model_fields),
+    ("matrix",): tuple(MatrixSection.model_fields),
+    ("matrix", "paired"): tuple(PairedSection.model_fields),
+    ("matrix", "exclude", "*"): tuple(Exclusion.model_fields),
+    ("matrix", "include", "*"): tuple(Inclusion.model_fields),
+    ("protocol",): tuple(ProtocolSection.model_fields),
+    ("datasets", "*"): tuple(DatasetSection.model_fields),
+    ("datasets", "*", "protocol"): tuple(ProtocolSection.model_fields),
+    ("architectures", "*"): tuple(ArchitectureSection.model_fields),
+    ("architectures", "*", "datasets", "*"): tuple(PairSection.model_fields),
+}
 
 
 def load_experiment(path: Path, profile: str) -> Experiment:
@@ -162,6 +182,11 @@ def load_experiment(path: Path, profile: str) -> Experiment:
                 f"{path}:{tree.line(('profiles', name))}: expected profile {name!r} to be a "
                 f"mapping of sections, got {profiles[name]!r}."
             )
+        if "profiles" in (profiles[name] or ()):
+            raise ConfigError(
+                f"{path}:{tree.line(('profiles', name, 'profiles'))}: expected no profiles inside "
+                f"profile {name!r}."
+            )
     if profile not in profiles:
         raise ConfigError(
             f"{path}: profile {profile!r} is not in the file; it has {', '.join(profiles)}."
@@ -173,82 +198,75 @@ def load_experiment(path: Path, profile: str) -> Experiment:
 def _validate(path: Path, tree: Tree) -> Experiment:
     data = {key: value for key, value in tree.data.items() if key != "profiles"}
     try:
-        experiment = Experiment.model_validate(data)
+        experiment = Experiment.model_validate(data).read_from(path, tree)
+        _check_protocols(experiment, path, tree)
+        _check_options(experiment)
+        _check_cells(experiment)
     except ValidationError as error:
-        raise ConfigError(_sentence(path, tree, _first(error))) from None
-    for dataset in experiment.matrix.datasets:
-        if dataset not in experiment.datasets:
-            raise ConfigError(
-                f"{path}:{tree.line(('matrix', 'datasets'))}: dataset {dataset!r} is in the matrix "
-                f"but has no section under 'datasets:' (line {tree.line(('datasets',))}) that "
-                "gives its spacing_mm and patches."
-            )
+        raise ConfigError(sentence(path, tree, first(error), KEYS)) from None
+    except Fault as fault:
+        raise ConfigError(f"{path}:{tree.line(fault.location)}: {fault}") from None
+    return experiment
+
+
+def _check_protocols(experiment: Experiment, path: Path, tree: Tree) -> None:
     for dataset in experiment.datasets:
         try:
             experiment.protocol_for(dataset)
         except ValidationError as error:
-            details = _first(error)
+            details = first(error)
             details["loc"] = ("datasets", dataset, "protocol", *details["loc"])
-            raise ConfigError(_sentence(path, tree, details)) from None
+            raise ConfigError(sentence(path, tree, details, KEYS)) from None
+
+
+def _check_options(experiment: Experiment) -> None:
     for name, section in experiment.architectures.items():
-        try:
-            architectures.check_options(name, section.options)
-        except architectures.ArchitectureError as error:
-            where: Location = ("architectures", name, "options")
-            named = [(*where, key) for key in section.options if f"{key!r}" in str(error)]
-            line = tree.line(named[0] if named else where)
-            raise ConfigError(f"{path}:{line}: {error}") from None
-    for name in experiment.matrix.architectures:
-        for dataset in experiment.matrix.datasets:
-            dims = dims_of(experiment, name, dataset)
-            if dims not in architectures.describe(name).dims:
-                raise ConfigError(
-                    f"{path}:{tree.line(('architectures', name, 'dims', dataset))}: {name} is "
-                    f"defined for {architectures.describe(name).dims} dimensions, got {dims}."
-                )
-    return experiment
-
-
-def dims_of(experiment: Experiment, architecture: str, dataset: str) -> int:
-    """Return the spatial dimensions in which an architecture runs on a dataset (default 2)."""
-    section = experiment.architectures.get(architecture)
-    return section.dims.get(dataset, 2) if section else 2
-
-
-def _first(error: ValidationError) -> ErrorDetails:
-    """Return the fault to tell: a misspelt key before the key that is missing because of it."""
-    found = error.errors()
-    return next((details for details in found if details["type"] == "extra_forbidden"), found[0])
-
-
-def _sentence(path: Path, tree: Tree, details: ErrorDetails) -> str:
-    location = tuple(part for part in details["loc"] if part != "[key]")
-    line = tree.line(location)
-    place = ".".join(str(part) for part in location)
-    if details["type"] == "extra_forbidden":
-        known = _keys_at(location[:-1])
-        return (
-            f"{path}:{line}: unknown key {place!r}; expected one of {', '.join(known)}."
-            + nearest(str(location[-1]), known)
+        where: Location = ("architectures", name)
+        _check_known(name, section.options, (*where, "options"))
+        for dataset, pair in section.datasets.items():
+            _check_known(name, pair.options, (*where, "datasets", dataset, "options"))
+    for number, entry in enumerate(experiment.matrix.include):
+        names = (
+            [entry.architecture] if entry.architecture else experiment.matrix.values("architecture")
         )
-    if details["type"] == "missing":
-        return f"{path}:{line}: {place!r} is missing; add it."
-    message = details["msg"].removeprefix("Value error, ").rstrip(".")
-    received = "" if "unknown" in message else f"; received {details['input']!r}"
-    return f"{path}:{line}: {place}: {message[0].lower()}{message[1:]}{received}."
+        for name in names:
+            _check_known(name, entry.options, ("matrix", "include", number, "options"))
 
 
-def _keys_at(location: Location) -> tuple[str, ...]:
-    """Return the keys that are valid at a place of the file."""
-    sections: dict[str, type[BaseModel]] = {
-        "limits": LimitsSection,
-        "matrix": MatrixSection,
-        "protocol": ProtocolSection,
-        "datasets": DatasetSection,
-        "architectures": ArchitectureSection,
-    }
-    if not location:
-        return (*Experiment.model_fields, "profiles")
-    if location[-1] == "protocol":
-        return tuple(ProtocolSection.model_fields)
-    return tuple(sections[str(location[0])].model_fields)
+def _check_known(architecture: str, options: dict[str, Any], where: Location) -> None:
+    try:
+        architectures.check_options(architecture, options)
+    except architectures.ArchitectureError as error:
+        named = [(*where, key) for key in options if f"{key!r}" in str(error)]
+        raise Fault(named[0] if named else where, str(error)) from None
+
+
+def _check_cells(experiment: Experiment) -> None:
+    """Refuse combinations that cannot be run, before anything looks at the data."""
+    matrix = experiment.matrix
+    runs = [cell for cell in cells(matrix) if cell.exclude is None]
+    for dataset in dict.fromkeys(cell.dataset for cell in runs):
+        if dataset not in experiment.datasets:
+            raise Fault(
+                matrix.place("dataset", dataset),
+                f"dataset {dataset!r} is in the matrix but has no section under 'datasets:' (line "
+                f"{experiment.place('datasets').rpartition(':')[2]}) that gives its spacing_mm "
+                "and patches.",
+            )
+        protocol = experiment.protocol_for(dataset)
+        for fold in {cell.fold for cell in runs if cell.dataset == dataset}:
+            if protocol.split == "kfold" and fold >= protocol.folds:
+                raise Fault(
+                    matrix.place("fold", fold),
+                    f"expected folds below {protocol.folds} (protocol.folds), got {fold}.",
+                )
+    for cell in {(cell.architecture, cell.dataset, cell.include): cell for cell in runs}.values():
+        dims, able = experiment.dims_for(cell), architectures.describe(cell.architecture).dims
+        if dims not in able:
+            own = cell.include is not None and matrix.include[cell.include].dims is not None
+            raise Fault(
+                ("matrix", "include", cell.include or 0, "dims") if own
+                else ("architectures", cell.architecture, "dims", cell.dataset),
+                f"{cell.architecture} is defined for {' or '.join(map(str, able))} dimensions, "
+                f"got {dims}.",
+            )  # fmt: skip

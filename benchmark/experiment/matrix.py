@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import architectures
 import datasets
-from benchmark.experiment.config import DatasetSection, Experiment, dims_of
+from benchmark.experiment.config import DatasetSection, Experiment
+from benchmark.experiment.matrix_rules import Cell
 from benchmark.experiment.spec import Protocol, RunSpec
 
 # Raised by hand with every change of benchmark/data, training or evaluation that changes scores:
@@ -46,54 +47,57 @@ class Source:
     release: str = ""
 
 
-def expand(experiment: Experiment, sources: Mapping[str, Source]) -> list[RunSpec]:
-    """Return the runs in the order in which they are executed.
+def expand(
+    experiment: Experiment, cells: Iterable[Cell], sources: Mapping[str, Source]
+) -> list[RunSpec]:
+    """Return the runs of the cells that no rule takes out, in the order of the cells.
 
-    Architectures alternate inside each (dataset, fold, seed), so that a drift of the machine or an
-    early stop meets all of them alike.
+    What folds and seeds share (protocol, network, digest of the code) is worked out once. Where an
+    entry of ``include`` repeats a run of the product, the run is there once.
     """
-    code = {
-        (name, dataset): code_digest(name, dataset)
-        for name in experiment.matrix.architectures
-        for dataset in experiment.matrix.datasets
-    }
-    specs = []
-    for seed in experiment.matrix.seeds:
-        for fold in experiment.matrix.folds:
-            for dataset in experiment.matrix.datasets:
-                protocol = resolve_protocol(experiment, dataset)
-                for name in experiment.matrix.architectures:
-                    specs.append(
-                        RunSpec(
-                            architecture=name,
-                            options=resolve_options(experiment, name, dataset, protocol),
-                            dims=dims_of(experiment, name, dataset),
-                            dataset=dataset,
-                            source=sources[dataset].source,
-                            fingerprint=sources[dataset].fingerprint,
-                            code=code[name, dataset],
-                            fold=fold,
-                            seed=seed,
-                            protocol=protocol,
-                        )
-                    )
-    return specs
+    protocols: dict[str, Protocol] = {}
+    code: dict[tuple[str, str], str] = {}
+    options: dict[tuple[str, str, int | None], dict[str, Any]] = {}
+    specs: dict[str, RunSpec] = {}
+    for cell in cells:
+        if cell.exclude is not None:
+            continue
+        pair = cell.architecture, cell.dataset
+        if cell.dataset not in protocols:
+            protocols[cell.dataset] = resolve_protocol(experiment, cell.dataset)
+        protocol = protocols[cell.dataset]
+        if pair not in code:
+            code[pair] = code_digest(*pair)
+        network = *pair, cell.include
+        if network not in options:
+            options[network] = resolve_options(experiment, cell, protocol)
+        spec = RunSpec(
+            architecture=cell.architecture,
+            options=options[network],
+            dims=experiment.dims_for(cell),
+            dataset=cell.dataset,
+            source=sources[cell.dataset].source,
+            fingerprint=sources[cell.dataset].fingerprint,
+            code=code[pair],
+            fold=cell.fold,
+            seed=cell.seed,
+            protocol=protocol,
+        )
+        specs.setdefault(spec.key, spec)
+    return list(specs.values())
 
 
-def resolve_options(
-    experiment: Experiment, architecture: str, dataset: str, protocol: Protocol
-) -> dict[str, Any]:
+def resolve_options(experiment: Experiment, cell: Cell, protocol: Protocol) -> dict[str, Any]:
     """Return the options of a network with the pooling of volumetric ones fitted to the spacing.
 
     Strides that the file gives are kept.
     """
-    section = experiment.architectures.get(architecture)
-    options = dict(section.options) if section else {}
-    if dims_of(experiment, architecture, dataset) == 3 and "strides" not in options:
-        native = datasets.info(dataset).spacing_mm
+    options = experiment.options_for(cell)
+    if experiment.dims_for(cell) == 3 and "strides" not in options:
+        native = datasets.info(cell.dataset).spacing_mm
         spacing = [own if target is None else target
                    for own, target in zip(native, protocol.spacing_mm, strict=True)]  # fmt: skip
-        levels = len(architectures.pooling(architecture, 3, options))
+        levels = len(architectures.pooling(cell.architecture, 3, options))
         options["strides"] = pooling_plan(protocol.patch_3d, spacing, levels)
     return options
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import datasets
@@ -15,12 +15,18 @@ from datasets.splits import make_split
 
 
 def locate(
-    experiment: Experiment, *, data_root: Path | None, results: Path, mode: str | None = None
+    experiment: Experiment,
+    folds: Mapping[str, Collection[int]],
+    *,
+    data_root: Path | None,
+    results: Path,
+    mode: str | None = None,
 ) -> dict[str, Source]:
-    """Find the files of every dataset of the matrix; opens no image.
+    """Find the files of every dataset that is run; opens no image.
 
     Args:
         experiment: The checked configuration.
+        folds: The datasets that are run and their folds, whose splits are tried.
         data_root: Folder given by the user; None takes the one named in the file.
         results: Results folder, where phantoms lie.
         mode: ``auto``, ``real`` or ``phantom``; None takes the one named in the file.
@@ -30,7 +36,7 @@ def locate(
             are demanded and absent.
     """
     mode = mode or experiment.data
-    names = experiment.matrix.datasets
+    names = tuple(folds)
     if mode == "phantom":
         return {name: phantom_source(experiment, name, results) for name in names}
     root = data_root or Path(experiment.data_root)
@@ -44,7 +50,7 @@ def locate(
     for name in names:
         found = datasets.find(name, root) if root.is_dir() else None
         if found is not None and (found.source == "real" or mode != "real"):
-            sources[name] = _source(experiment, name, found)
+            sources[name] = _source(experiment, name, found, folds[name])
         elif mode == "real":
             raise DataError(
                 f"{datasets.info(name).title}: expected its files under {root}, found none, and "
@@ -88,10 +94,12 @@ def ensure_phantoms(experiment: Experiment, sources: Mapping[str, Source], resul
             )
 
 
-def _source(experiment: Experiment, name: str, found: datasets.Found) -> Source:
+def _source(
+    experiment: Experiment, name: str, found: datasets.Found, folds: Collection[int]
+) -> Source:
     cases = datasets.read_cases(name, found.root)
     protocol = experiment.protocol_for(name)
-    for fold in experiment.matrix.folds:
+    for fold in folds:
         # A split that these files cannot give is refused before anything is trained.
         make_split(
             protocol.split,

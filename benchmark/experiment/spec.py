@@ -7,6 +7,7 @@ A run is a pure function of its :class:`RunSpec`; nothing that cannot change the
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
@@ -67,6 +68,11 @@ class Protocol:
     backend: str
     overlap: float
 
+    @functools.cached_property
+    def plain(self) -> Mapping[str, Any]:
+        """The fields as JSON types; computed once, since a thousand runs share one protocol."""
+        return _plain(dataclasses.asdict(self))
+
 
 @dataclass(frozen=True)
 class RunSpec:
@@ -96,17 +102,17 @@ class RunSpec:
     seed: int
     protocol: Protocol
 
-    @property
+    @functools.cached_property
     def key(self) -> str:
         """Twelve hexadecimal digits that stand for this specification."""
         return digest(self.to_dict())[:12]
 
-    @property
+    @functools.cached_property
     def protocol_hash(self) -> str:
         """Eight digits shared by exactly those runs whose scores may stand in one table."""
         return digest(
             {
-                "protocol": dataclasses.asdict(self.protocol),
+                "protocol": self.protocol.plain,
                 "dataset": self.dataset,
                 "source": self.source,
                 "fingerprint": self.fingerprint,
@@ -148,8 +154,9 @@ class RunSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain types, as they are written to ``record.json``."""
-        plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
-        return plain
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        options = _plain(dict(self.options))
+        return {**fields, "options": options, "protocol": dict(self.protocol.plain)}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> RunSpec:
@@ -159,6 +166,12 @@ class RunSpec:
             for name, value in plain["protocol"].items()
         }
         return cls(**{**plain, "protocol": Protocol(**protocol)})
+
+
+def _plain(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the JSON types of ``content``: tuples become lists, nothing is shared with it."""
+    plain: dict[str, Any] = json.loads(json.dumps(content))
+    return plain
 
 
 def digest(plain: Any) -> str:

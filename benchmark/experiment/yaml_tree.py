@@ -57,13 +57,15 @@ def load(path: Path) -> Tree:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         if not isinstance(node, yaml.MappingNode):
-            raise ConfigError(f"{path}: expected a mapping of sections such as 'matrix:'.")
+            line = node.start_mark.line + 1 if node else 1
+            raise ConfigError(f"{path}:{line}: expected a mapping of sections such as 'matrix:'.")
         tree = Tree(None)
         tree.data = _plain(node, (), tree.lines, path)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
-        raise ConfigError(f"{path}:{line}: not valid YAML: {error.problem}.") from None
+        tabs = " Indent with spaces instead." if "'\\t'" in str(error.problem) else ""
+        raise ConfigError(f"{path}:{line}: not valid YAML: {error.problem}.{tabs}") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {error}.") from None
     except RecursionError:

@@ -133,3 +133,8 @@ def _processor() -> tuple[str, frozenset[str]]:
         name, _, value = line.partition(":")
         fields.setdefault(name.strip(), value.strip())
     return fields.get("model name", "unknown"), frozenset(fields.get("flags", "").split())
+
+
+def processor_name() -> str:
+    """Return the name of the processor; loads no framework."""
+    return _processor()[0]
