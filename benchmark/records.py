@@ -148,6 +148,11 @@ def cases_frame(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     return _concatenate(records, "cases.csv")
 
 
+def clinical_frame(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return one row per run, patient, endpoint and method of the finished runs that have them."""
+    return _concatenate(records, "clinical.csv")
+
+
 def epochs_frame(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """Return one row per run and epoch, with the axes of the run."""
     return _concatenate(records, "epochs.csv")

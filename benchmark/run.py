@@ -21,7 +21,14 @@ from benchmark.execution.worker import Order
 from benchmark.experiment.plan import Plan
 from benchmark.experiment.show import show_header
 from benchmark.experiment.sources import ensure_phantoms
-from benchmark.records import cases_frame, epochs_frame, mixed_versions, read_records, write_json
+from benchmark.records import (
+    cases_frame,
+    clinical_frame,
+    epochs_frame,
+    mixed_versions,
+    read_records,
+    write_json,
+)
 
 # Beside the report: the records it was made from.
 MADE_FROM = "made_from.json"
@@ -128,8 +135,9 @@ def _write_report(plan: Plan, results: Path) -> tuple[list[Path], list[dict[str,
     records = _records(plan, results)
     if not records:
         return [], []
+    frames = (cases_frame(records), epochs_frame(records), clinical_frame(records))
     with locked(results / ".locks" / "report"):  # two invocations may end at once
-        files = write_report(results, records, cases_frame(records), epochs_frame(records))
+        files = write_report(results, records, *frames)
         write_json(results / "report" / MADE_FROM, _made_from(records))
     return files, records
 
@@ -151,10 +159,13 @@ def _noted(results: Path) -> Any:
 
 
 def _show(records: Sequence[dict[str, Any]], results: Path, console: Console) -> None:
-    from benchmark.report.terminal import leaderboard_table
+    from benchmark.report.terminal import clinical_table, leaderboard_table
 
     if records:
         console.print(leaderboard_table(list(records), cases_frame(records)))
+        clinical = clinical_frame(records)
+        if len(clinical):
+            console.print(clinical_table(list(records), clinical))
         if warning := mixed_versions(records):
             console.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
         console.print(f"Report: {results / 'report'}", soft_wrap=True, markup=False)

@@ -165,7 +165,7 @@ class Tracker:
             self._client.set_tag(run, name, value)
         if status == "ok":
             self._log_inputs(run, spec, record)
-        for name in ("record.json", "epochs.csv", "cases.csv", "log.txt"):
+        for name in ("record.json", "epochs.csv", "cases.csv", "clinical.csv", "log.txt"):
             if (record["path"] / name).exists():
                 self._client.log_artifact(run, str(record["path"] / name))
         outcome = {"ok": "FINISHED", "killed": "KILLED"}.get(status, "FAILED")

@@ -10,6 +10,7 @@ from benchmark.errors import BenchmarkError
 from benchmark.records import (
     Damaged,
     cases_frame,
+    clinical_frame,
     epochs_frame,
     read_record,
     read_records,
@@ -47,6 +48,17 @@ def test_frames_carry_the_axes_and_hold_finished_runs_only(tmp_path):
     assert set(epochs["run"]) == set(cases["run"]) == {"a"}
     assert cases["patient"].iloc[0] == "007"  # identifiers stay text
     assert cases["seed"].iloc[0] == 1
+
+
+def test_clinical_endpoints_are_read_where_a_run_has_them(tmp_path):
+    for key in ("a", "b"):
+        write_run(tmp_path, key)
+    row = {"run": "b", "seed": 1, "patient": "007", "endpoint": "lv_ef", "truth": 60.0}
+    write_table(tmp_path / "runs" / "b" / "clinical.csv", [row], row)
+    frame = clinical_frame(read_records(tmp_path))
+    assert frame[["run", "architecture", "patient", "truth"]].to_numpy().tolist() == [
+        ["b", "unet", "007", 60.0]
+    ]
 
 
 def test_no_record_is_none_and_no_run_is_an_empty_frame(tmp_path):

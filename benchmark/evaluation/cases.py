@@ -13,6 +13,7 @@ import numpy as np
 from benchmark.data.cache import CachedCase
 from benchmark.data.preprocessing import Array, Labels, scale_intensity
 from benchmark.errors import DataError
+from benchmark.evaluation.endpoints import CLINICAL_COLUMNS, ClinicalCollector
 from benchmark.evaluation.inference import Predictor
 from benchmark.evaluation.metrics import METRICS, score
 from benchmark.experiment.spec import RunSpec
@@ -77,6 +78,7 @@ def evaluate(
     classes = {name: label for name, label in info.classes.items() if name not in unannotated}
     axes = {"run": spec.key, "architecture": spec.architecture, "dataset": spec.dataset,
             "source": spec.source, "fold": spec.fold, "seed": spec.seed}  # fmt: skip
+    clinical = ClinicalCollector(classes)
     rows: list[dict[str, Any]] = []
     seconds: list[float] = []
     (folder / "predictions").mkdir(parents=True, exist_ok=True)
@@ -92,6 +94,7 @@ def evaluate(
             raise DataError(str(error)) from None
         nifti.write_mask(folder / "predictions" / f"{cached.case.id}.nii.gz", predicted, like=truth)
         scores = score(truth.array, predicted, truth.spacing_mm, classes)
+        clinical.add(cached.case, truth.array, predicted, truth.spacing_mm)
         rows += [
             {
                 **axes,
@@ -110,6 +113,8 @@ def evaluate(
             dice=float(np.mean(dice)) if dice else float("nan"),
         )  # fmt: skip
     write_table(folder / "cases.csv", rows, CASE_COLUMNS)
+    measured = [{**axes, **row} for row in clinical.rows()]
+    write_table(folder / "clinical.csv", measured, CLINICAL_COLUMNS)
     return Evaluation(rows, seconds)
 
 

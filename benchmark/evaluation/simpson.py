@@ -12,7 +12,7 @@ Two methods are offered, and they differ by more than noise:
   height for both instants, that of the longest axis of all four masks, diameters at the lower end
   of each disk in steps of half a pixel from 8 pixels on. As the axis shortens in systole it
   overestimates the ESV and underestimates the EF, by several points; the `EF` of CAMUS' own files
-  was made this way and is to be compared with this one only.
+  was made this way, by its authors' account, and is to be compared with this one only.
 
 Either way the largest piece of the mask is measured, and a mask that has no measurable axis is
 *not measurable*: `None`, and NaN in the volumes.
@@ -23,6 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from benchmark.evaluation.clinical import Ventricle
 from benchmark.evaluation.contour import Floats, main_body, outline
@@ -73,8 +74,8 @@ def measure(mask: npt.NDArray[np.generic], spacing_mm: tuple[float, float]) -> V
     Returns:
         The diameters and the long axis, or None if the mask is not measurable.
     """
-    body = main_body(mask != 0)
-    if not body.any():
+    body = _body(mask != 0)
+    if body is None:
         return None
     points = outline(body) * np.asarray(spacing_mm)
     axis = _long_axis(points, _BASE_TOLERANCE_MM)
@@ -104,8 +105,8 @@ def biplane(
 def measure_official(mask: npt.NDArray[np.generic], spacing_mm: tuple[float, float]) -> View | None:
     """Measure the ventricle in one view as the script published with CAMUS does; see `measure`."""
     finest_mm = min(spacing_mm)
-    body = main_body(_isotropic(mask != 0, spacing_mm))
-    if not body.any():
+    body = _body(_isotropic(mask != 0, spacing_mm))
+    if body is None:
         return None
     points = outline(body)
     # The script's outline starts, and ends, at the right end of the lowest row: a mitral plane that
@@ -136,6 +137,12 @@ def camus_official(
         float(round(disks_ml(two_ed.diameters_mm, four_ed.diameters_mm, length_mm))),
         float(round(disks_ml(two_es.diameters_mm, four_es.diameters_mm, length_mm))),
     )
+
+
+def _body(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_] | None:
+    """The largest piece, or None if it has no inside: a line or a few pixels have no diameter."""
+    body = main_body(mask)
+    return body if ndimage.binary_erosion(body).any() else None
 
 
 def _biplane_ml(first: View | None, second: View | None) -> float:

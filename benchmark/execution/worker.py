@@ -154,7 +154,7 @@ def execute(order: Order, emit: Events, *, started_s: float) -> dict[str, Any]:
 
 def _clear(folder: Path) -> None:
     """Remove what an earlier attempt left, so that no file of it is taken for one of this run."""
-    for name in ("record.json", SUMS, "epochs.csv", "cases.csv", "best.weights.h5"):
+    for name in ("record.json", SUMS, "epochs.csv", "cases.csv", "clinical.csv", "best.weights.h5"):
         (folder / name).unlink(missing_ok=True)
     for name in ("predictions", "slices"):
         shutil.rmtree(folder / name, ignore_errors=True)

@@ -15,8 +15,9 @@ def write_report(
     records: Sequence[Mapping[str, Any]],
     cases: pd.DataFrame,
     epochs: pd.DataFrame,
+    clinical: pd.DataFrame,
 ) -> list[Path]:
-    """Write ``results/report``: the leaderboard, the scores of all cases, and the figures.
+    """Write ``results/report``: leaderboard, scores of all cases, clinical agreement, figures.
 
     Runs are compared only within a dataset, source and protocol. Runs that failed are rows with
     their status.
@@ -27,10 +28,14 @@ def write_report(
         cases: the rows of all ``cases.csv``.
         epochs: the rows of all ``epochs.csv`` with ``run, architecture, dataset, source, fold,
             seed``.
+        clinical: the rows of all ``clinical.csv``.
 
     Returns:
-        The paths written: ``leaderboard.csv``, ``.md``, ``.tex``, ``cases.csv``, then figures.
+        The paths written: ``leaderboard.csv``, ``.md``, ``.tex``, ``cases.csv``,
+        ``clinical.csv``, ``.md``, ``.tex``, then figures.
     """
+    from benchmark.report.clinical import agreement_frame
+    from benchmark.report.clinical_tables import write_clinical
     from benchmark.report.figures import write_figures
     from benchmark.report.groups import comparison_groups
     from benchmark.report.leaderboard import leaderboard
@@ -41,5 +46,6 @@ def write_report(
     frame = leaderboard(groups)
     return [
         *write_tables(folder, frame, groups),
-        *write_figures(folder / "figures", frame, groups),
+        *write_clinical(folder, agreement_frame(groups, clinical), groups, clinical),
+        *write_figures(folder / "figures", frame, groups, clinical),
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -27,6 +27,7 @@ _TEX_ESCAPES = {
     "—": "---",
     "–": "--",
     "×": r"$\times$",
+    "±": r"$\pm$",
     "·": r"\textperiodcentered{}",
     "µ": r"\textmu{}",
 }
@@ -43,13 +44,20 @@ def write_tables(folder: Path, frame: pd.DataFrame, groups: Sequence[Group]) -> 
     Returns:
         The four paths.
     """
+    return write_texts(
+        folder,
+        {
+            "leaderboard.csv": frame.to_csv(index=False, lineterminator="\n"),
+            "leaderboard.md": markdown(frame, groups),
+            "leaderboard.tex": latex(frame, groups),
+            "cases.csv": all_cases(groups).to_csv(index=False, lineterminator="\n"),
+        },
+    )
+
+
+def write_texts(folder: Path, texts: Mapping[str, str]) -> list[Path]:
+    """Write texts by file name into a folder, made if absent; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    texts = {
-        "leaderboard.csv": frame.to_csv(index=False, lineterminator="\n"),
-        "leaderboard.md": markdown(frame, groups),
-        "leaderboard.tex": latex(frame, groups),
-        "cases.csv": all_cases(groups).to_csv(index=False, lineterminator="\n"),
-    }
     paths = []
     for name, text in texts.items():
         path = folder / name
@@ -79,9 +87,9 @@ def markdown(frame: pd.DataFrame, groups: Sequence[Group]) -> str:
     for group in groups:
         rows = by_group(frame, group)
         lines += [f"## {caption(group)}", ""]
-        lines += [*_markdown_table(score_table(rows, group)), ""]
-        lines += [*_markdown_table(cost_table(rows, group)), ""]
-        lines += [*(f"- {_markdown_text(note)}" for note in footers(rows, group)), ""]
+        lines += [*markdown_table(score_table(rows, group)), ""]
+        lines += [*markdown_table(cost_table(rows, group)), ""]
+        lines += [*(f"- {markdown_text(note)}" for note in footers(rows, group)), ""]
     return "\n".join(lines)
 
 
@@ -98,19 +106,29 @@ def latex(frame: pd.DataFrame, groups: Sequence[Group]) -> str:
             notes = footers(rows, group) if kind == "scores" else footers(rows, group)[:1]
             if kind == "costs" and not group.phantom:
                 notes = []
-            lines += [
-                r"\begin{table*}",
-                r"  \centering",
-                rf"  \caption{{{tex_escape(f'{title}: {caption(group)}.')}}}",
-                rf"  \label{{tab:{kind}-{group.slug.replace('_', '-')}}}",
-                r"  \resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
-                *(f"    {line}" for line in _tex_table(table)),
-                r"  }",
-                *(rf"  \par\smallskip{{\footnotesize {tex_escape(note)}}}" for note in notes),
-                r"\end{table*}",
-                "",
-            ]
+            lines += latex_table(
+                table,
+                caption=f"{title}: {caption(group)}.",
+                label=f"tab:{kind}-{group.slug.replace('_', '-')}",
+                notes=notes,
+            )
     return "\n".join(lines)
+
+
+def latex_table(table: Table, *, caption: str, label: str, notes: Sequence[str]) -> list[str]:
+    """The lines of a table that floats, no wider than the page, with notes below it."""
+    return [
+        r"\begin{table*}",
+        r"  \centering",
+        rf"  \caption{{{tex_escape(caption)}}}",
+        rf"  \label{{{label}}}",
+        r"  \resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
+        *(f"    {line}" for line in _tex_table(table)),
+        r"  }",
+        *(rf"  \par\smallskip{{\footnotesize {tex_escape(note)}}}" for note in notes),
+        r"\end{table*}",
+        "",
+    ]
 
 
 def tex_escape(text: str) -> str:
@@ -118,17 +136,18 @@ def tex_escape(text: str) -> str:
     return "".join(_TEX_ESCAPES.get(character, character) for character in text)
 
 
-def _markdown_text(text: str) -> str:
+def markdown_text(text: str) -> str:
+    """Text with every character that Markdown would act on made harmless."""
     for character in "\\|*_`<>":
         text = text.replace(character, "\\" + character)
     return text
 
 
-def _markdown_table(table: Table) -> list[str]:
-    """A pipe table, its cells padded so that it reads well as plain text too."""
+def markdown_table(table: Table) -> list[str]:
+    """The lines of a pipe table, its cells padded so that it reads well as plain text too."""
 
     def dress(cell: Cell) -> str:
-        text = _markdown_text(cell.text)
+        text = markdown_text(cell.text)
         return f"**{text}**" if cell.place == 1 else text
 
     body = [[dress(cell) for cell in row] for row in table.rows]

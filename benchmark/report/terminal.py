@@ -1,4 +1,4 @@
-"""The leaderboard as the terminal shows it at the end of a run."""
+"""The leaderboard and the clinical agreement as the terminal shows them at the end of a run."""
 
 from __future__ import annotations
 
@@ -13,14 +13,19 @@ from benchmark.report.cells import (
     count,
     dice_interval,
     magnitude,
+    number,
     significant,
     status,
 )
+from benchmark.report.clinical import ENDPOINTS, agreement_frame, main_rows
+from benchmark.report.clinical_tables import signed
 from benchmark.report.groups import comparison_groups, row_title
 from benchmark.report.leaderboard import PARTIAL, by_group, leaderboard
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+_VIEWS = {"simpson_2ch": " 2CH", "simpson_4ch": " 4CH"}
 
 
 def leaderboard_table(records: Sequence[Mapping[str, Any]], cases: pd.DataFrame) -> Table:
@@ -70,6 +75,50 @@ def leaderboard_table(records: Sequence[Mapping[str, Any]], cases: pd.DataFrame)
     if any(group.phantom for group in groups):
         table.caption = "phantom: synthetic hearts, not patients"
         table.caption_justify = "left"
+    return table
+
+
+def clinical_table(records: Sequence[Mapping[str, Any]], clinical: pd.DataFrame) -> Table:
+    """Agreement of the main endpoint (LV EF, else LA volume): a line per architecture and group.
+
+    Args:
+        records: parsed ``record.json`` files with ``path``.
+        clinical: the rows of all ``clinical.csv``.
+    """
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    groups = comparison_groups(records, pd.DataFrame(), pd.DataFrame())
+    frame = agreement_frame(groups, clinical)
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title="Clinical agreement: prediction minus reference",
+        title_justify="left",
+        pad_edge=False,
+        padding=0,
+    )
+    for heading in ("Architecture", "Source", "Endpoint"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("Bias ± 1.96 SD", "r", "n", "Not measurable"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for group in groups:
+        rows = [row for _, row in main_rows(by_group(frame, group)).iterrows()]
+        if rows:
+            table.add_row(Text(group.title, style="bold"))
+        for position, row in enumerate(rows):
+            # One patient has a bias but no spread.
+            spread = "" if pd.isna(row["sd"]) else f" ± {row['limit_high'] - row['bias']:.1f}"
+            table.add_row(
+                row_title(row["architecture"], row["variant"]),
+                Text(group.source, style="yellow" if group.phantom else ""),
+                ENDPOINTS[row["endpoint"]] + _VIEWS.get(row["method"], ""),
+                f"{signed(row['bias'])}{spread} {row['unit']}" if row["n_valid"] else NOTHING,
+                number(row["pearson_r"], 3),
+                count(row["n_valid"]),
+                count(row["n_failed"]),
+                end_section=position == len(rows) - 1,
+            )
     return table
 
 

@@ -1,12 +1,24 @@
 """How well measured quantities agree with reference values, over patients."""
 
+import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 # The normal quantile between which 95 % of differences are expected (Bland & Altman, Lancet 1986).
 _LIMITS_SD = 1.96
+
+EfClass = Literal["normal", "mildly reduced", "moderately reduced", "severely reduced"]
+EF_CLASSES: tuple[EfClass, ...] = (
+    "normal",
+    "mildly reduced",
+    "moderately reduced",
+    "severely reduced",
+)
+# Lower limits in percent of the first three classes; what is below the last is severely reduced.
+_EF_LIMITS_PCT = (50.0, 40.0, 30.0)
 
 
 @dataclass(frozen=True)
@@ -70,6 +82,36 @@ def agreement(reference: npt.ArrayLike, predicted: npt.ArrayLike) -> Agreement:
         limit_high=bias + _LIMITS_SD * sd,
         mae=float(np.abs(differences).mean()) if n_valid else float("nan"),
     )
+
+
+def ef_class(ef_pct: float) -> EfClass | None:
+    """Class of an ejection fraction: at least 50, 40, 30 %, or less; None if not measurable."""
+    if math.isnan(ef_pct):
+        return None
+    for name, limit_pct in zip(EF_CLASSES, _EF_LIMITS_PCT, strict=False):
+        if ef_pct >= limit_pct:
+            return name
+    return EF_CLASSES[-1]
+
+
+def ef_confusion(reference_pct: npt.ArrayLike, predicted_pct: npt.ArrayLike) -> list[list[int]]:
+    """Count patients by true class (rows) and predicted class (columns), in `EF_CLASSES` order.
+
+    A fifth column counts those whose prediction is not measurable. Patients without a measurable
+    reference have no row.
+    """
+    table = [[0] * (len(EF_CLASSES) + 1) for _ in EF_CLASSES]
+    pairs = zip(
+        np.asarray(reference_pct, dtype=np.float64),
+        np.asarray(predicted_pct, dtype=np.float64),
+        strict=True,
+    )
+    for reference, predicted in pairs:
+        row, column = ef_class(float(reference)), ef_class(float(predicted))
+        if row is not None:
+            place = len(EF_CLASSES) if column is None else EF_CLASSES.index(column)
+            table[EF_CLASSES.index(row)][place] += 1
+    return table
 
 
 def _pearson(first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]) -> float:

@@ -58,6 +58,22 @@ def test_cases_have_a_row_per_case_and_class(suite):
             assert (record["path"] / "slices" / f"{case}.npz").exists()
 
 
+def test_clinical_endpoints_reach_the_record_the_report_and_the_terminal(suite):
+    for record in read_records(suite.results):
+        clinical = pd.read_csv(record["path"] / "clinical.csv", dtype={"patient": str})
+        assert set(clinical["patient"]) == set(record["split"]["test"])
+        assert set(clinical["endpoint"]) >= {"lv_edv", "lv_esv", "lv_ef"}
+        assert clinical["truth"].notna().all()
+        assert (clinical["prediction"].isna() == clinical["reason"].notna()).all()
+    report = suite.results / "report"
+    frame = pd.read_csv(report / "clinical.csv")
+    assert set(frame["architecture"]) == {"unet", "vnet"}
+    assert set(frame["dataset"]) == {"acdc", "camus"}
+    assert "LV EF (%)" in (report / "clinical.md").read_text(encoding="utf-8")
+    assert "LV EF (\\%)" in (report / "clinical.tex").read_text(encoding="utf-8")
+    assert "Clinical agreement: prediction minus reference" in suite.first.stdout
+
+
 def test_summary_can_be_derived_from_the_cases(suite):
     for record in read_records(suite.results):
         cases = pd.read_csv(record["path"] / "cases.csv")

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmark.evaluation.echo import ventricle_volumes
+from benchmark.evaluation.echo import see, ventricle_volumes
 
 SPACING_MM = (0.5, 0.5)
 
@@ -26,7 +26,7 @@ def exam(*keys):
         ("2CH", "ES"): (38, 76),
         ("4CH", "ES"): (36, 76),
     }
-    return {key: (image(*sizes[key]).astype(np.uint8), SPACING_MM) for key in keys or sizes}
+    return {key: see(image(*sizes[key]).astype(np.uint8), SPACING_MM) for key in keys or sizes}
 
 
 def test_a_full_exam_is_measured_by_every_method():
@@ -52,7 +52,8 @@ def test_half_a_view_is_not_measured():
 
 def test_an_empty_mask_is_not_measurable_and_spoils_only_what_needs_it():
     views = exam()
-    views["4CH", "ES"] = (np.zeros((240, 200), np.uint8), SPACING_MM)
+    views["4CH", "ES"] = see(np.zeros((240, 200), np.uint8), SPACING_MM)
+    assert views["4CH", "ES"].empty
     volumes = ventricle_volumes(views)
     assert math.isnan(volumes["simpson_biplane"].ef_pct)
     assert not math.isnan(volumes["simpson_biplane"].edv_ml)

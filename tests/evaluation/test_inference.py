@@ -104,6 +104,7 @@ def test_evaluation_of_perfect_masks(spec, tmp_path: Path):
 
     from benchmark.data.cache import Cache
     from benchmark.evaluation.cases import CASE_COLUMNS, evaluate, unannotated_classes
+    from benchmark.evaluation.endpoints import CLINICAL_COLUMNS
     from datasets import acdc
     from datasets.case import Case
 
@@ -135,6 +136,11 @@ def test_evaluation_of_perfect_masks(spec, tmp_path: Path):
     assert (frame["group"] == "DCM").all()
     assert frame["volume_truth_ml"].iloc[0] == pytest.approx(12 * 12 * 3 * 1.5 * 1.5 * 8 / 1000)
     assert result.summary() == {"dice": 1.0, "iou": 1.0}
+    clinical = pd.read_csv(tmp_path / "run" / "clinical.csv")
+    assert tuple(clinical.columns) == CLINICAL_COLUMNS
+    assert list(clinical["endpoint"]) == ["lv_edv", "rv_edv"]
+    assert (clinical["truth"] == clinical["prediction"]).all()
+    assert (clinical["run"] == spec.key).all()
     written = nib.load(tmp_path / "run" / "predictions" / "patient001_ED.nii.gz")
     np.testing.assert_array_equal(np.asarray(written.dataobj), mask)
     picture = np.load(tmp_path / "run" / "slices" / "patient001_ED.npz")

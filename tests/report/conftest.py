@@ -104,6 +104,71 @@ def make_cases(record: dict[str, Any], patients: int = 10) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=CASE_COLUMNS)
 
 
+CLINICAL_COLUMNS = [
+    *("run", "architecture", "dataset", "source", "fold", "seed", "patient", "group", "quality"),
+    *("endpoint", "method", "unit", "truth", "prediction", "reason"),
+]
+UNITS = {"ef": "%", "mass": "g"}
+
+
+def make_clinical(record: dict[str, Any], patients: int = 10) -> pd.DataFrame:
+    """Volumes of patients that are the same for every network, and networks that err a little."""
+    spec = record["spec"]
+    rng = np.random.default_rng([spec["seed"], *map(ord, spec["architecture"][:3])])
+    error = QUALITY.get(spec["architecture"], 0.1)
+    rows = []
+    for index in range(patients):
+        heart = np.random.default_rng([index, 6])
+
+        def volumes(low: float, high: float, heart: Any = heart) -> dict[str, Any]:
+            edv, ef = heart.uniform(low, high), heart.uniform(0.2, 0.68)
+            pairs = {}
+            for phase, true in (("edv", edv), ("esv", edv * (1 - ef))):
+                pairs[phase] = (true, true * (1 - 0.4 * error + rng.normal(0, 1.2 * error)))
+            (edv, edv_found), (esv, esv_found) = pairs.values()
+            pairs["sv"] = (edv - esv, edv_found - esv_found)
+            pairs["ef"] = (100 * (1 - esv / edv), 100 * (1 - esv_found / edv_found))
+            return pairs
+
+        measured: dict[tuple[str, str], tuple[float, float]] = {}
+        if spec["dataset"] == "decathlon":
+            true = heart.uniform(40, 160)
+            found = true * (1 + rng.normal(0.1 * error, 0.8 * error))
+            measured["voxel_count", "la_volume"] = (true, found)
+        elif spec["dataset"] == "acdc":
+            for prefix in ("lv", "rv"):
+                for name, pair in volumes(80, 300).items():
+                    measured["voxel_count", f"{prefix}_{name}"] = pair
+            true = heart.uniform(60, 240)
+            measured["voxel_count", "lv_mass"] = (true, true * (1 + rng.normal(0, 0.7 * error)))
+        else:
+            exact = volumes(60, 200)
+            for method, bias in (("biplane", 1.0), ("2ch", 1.04), ("4ch", 0.97)):
+                for name, (true, found) in exact.items():
+                    measured[f"simpson_{method}", f"lv_{name}"] = (true * bias, found * bias)
+            for name, (true, found) in exact.items():
+                measured["camus_official", f"lv_{name}"] = (round(true), round(found))
+            true, found = measured["camus_official", "lv_ef"]
+            measured["camus_stated", "lv_ef"] = (float(round(true)), found)
+        for (method, endpoint), (true, found) in measured.items():
+            lost = index == 4 and spec["architecture"] == "vnet" and endpoint.startswith("lv")
+            rows.append(
+                {
+                    "run": record["key"],
+                    **{axis: spec[axis] for axis in ("architecture", "dataset", "source")},
+                    **{axis: spec[axis] for axis in ("fold", "seed")},
+                    "patient": f"patient{index:03d}",
+                    "endpoint": endpoint,
+                    "method": method,
+                    "unit": UNITS.get(endpoint.split("_")[1], "mL"),
+                    "truth": true,
+                    "prediction": np.nan if lost else found,
+                    "reason": "not measurable: prediction: no left ventricle" if lost else "",
+                }
+            )
+    return pd.DataFrame(rows, columns=CLINICAL_COLUMNS)
+
+
 def make_epochs(record: dict[str, Any], epochs: int = 30) -> pd.DataFrame:
     spec = record["spec"]
     rng = np.random.default_rng([spec["seed"], *map(ord, spec["architecture"][:3])])
@@ -169,6 +234,17 @@ def record() -> Callable[..., dict[str, Any]]:
 @pytest.fixture
 def cases() -> Callable[..., pd.DataFrame]:
     return make_cases
+
+
+@pytest.fixture
+def clinical() -> Callable[..., pd.DataFrame]:
+    """The clinical endpoints of those records that are ok."""
+
+    def build(records: list[dict[str, Any]], *, patients: int = 10) -> pd.DataFrame:
+        done = [make_clinical(item, patients) for item in records if item["status"] == "ok"]
+        return pd.concat(done, ignore_index=True) if done else pd.DataFrame()
+
+    return build
 
 
 @pytest.fixture

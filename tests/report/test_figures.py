@@ -35,21 +35,26 @@ def report(tmp_path_factory):
         made.write_slices(item, table, 48)
     cases = pd.concat(tables, ignore_index=True)
     epochs = pd.concat([made.make_epochs(item, 5) for item in done], ignore_index=True)
-    return results, records, cases, epochs, write_report(results, records, cases, epochs)
+    clinical = pd.concat([made.make_clinical(item, 4) for item in done], ignore_index=True)
+    frames = (cases, epochs, clinical)
+    return results, records, frames, write_report(results, records, *frames)
 
 
 def test_each_group_has_its_figures_and_the_source_is_in_the_name(report):
     results, *_, paths = report
     stems = {path.stem for path in paths if path.suffix == ".png"}
     kinds = ("dice", "cost", "training", "overlay")
+    agreement_kinds = ("bland_altman", "correlation")
     assert stems == {
         *(f"{kind}_acdc_phantom" for kind in kinds),
         *(f"{kind}_decathlon_real" for kind in kinds),
+        *(f"{kind}_{name}_acdc_phantom" for kind in agreement_kinds for name in ("lv", "rv")),
+        *(f"{kind}_la_decathlon_real" for kind in agreement_kinds),
         "heatmap_phantom",
         "heatmap_real",
     }
     assert all(path.is_file() for path in paths)
-    assert len(paths) == 4 + 3 * len(stems)
+    assert len(paths) == 7 + 3 * len(stems)
     assert paths[0] == results / "report" / "leaderboard.csv"
 
 
@@ -84,44 +89,51 @@ def test_phantoms_are_marked_and_real_data_is_not(report):
 
 def test_text_stays_text_and_failed_runs_are_told(report):
     paths = {path.name: path for path in report[-1]}
-    for kind in ("dice", "cost", "training"):
+    for kind in ("dice", "cost", "training", "bland_altman_rv", "correlation_lv"):
         assert "DeepLabv3: — (oom)" in svg_text(paths[f"{kind}_acdc_phantom.svg"])
     assert "— (oom)" in svg_text(paths["heatmap_phantom.svg"])
 
 
 def test_the_same_records_give_the_same_bytes(report, tmp_path, monkeypatch):
     monkeypatch.setattr(style, "FORMATS", ("svg",))  # the slow PDF adds nothing here
-    _, records, cases, epochs, paths = report
-    for again in write_report(tmp_path, records, cases, epochs):
+    _, records, frames, paths = report
+    for again in write_report(tmp_path, records, *frames):
         first = next(path for path in paths if path.name == again.name)
         assert first.read_bytes() == again.read_bytes(), again.name
 
 
 def test_the_order_of_the_records_changes_nothing(report, tmp_path):
+    from benchmark.report.clinical import agreement_frame
+    from benchmark.report.clinical_tables import write_clinical
     from benchmark.report.leaderboard import leaderboard
     from benchmark.report.tables import write_tables
 
-    _, records, cases, epochs, paths = report
+    _, records, (cases, epochs, clinical), paths = report
     groups = comparison_groups(records[::-1], cases, epochs)
-    for again in write_tables(tmp_path, leaderboard(groups), groups):
+    clinical = clinical[::-1]
+    agreed = write_clinical(tmp_path, agreement_frame(groups, clinical), groups, clinical)
+    for again in [*write_tables(tmp_path, leaderboard(groups), groups), *agreed]:
         first = next(path for path in paths if path.name == again.name)
         assert first.read_bytes() == again.read_bytes(), again.name
 
 
 def test_a_report_of_failures_alone_has_tables_and_a_heat_map(record, tmp_path):
     records = [record(tmp_path, name, status="oom") for name in ("unet", "vnet")]
-    paths = write_report(tmp_path, records, pd.DataFrame(), pd.DataFrame())
+    paths = write_report(tmp_path, records, *[pd.DataFrame()] * 3)
     assert sorted(path.name for path in paths if path.suffix == ".png") == ["heatmap_phantom.png"]
     assert "— (oom)" in (tmp_path / "report" / "leaderboard.md").read_text(encoding="utf-8")
 
 
 def test_a_report_of_nothing_is_written(tmp_path):
-    paths = write_report(tmp_path, [], pd.DataFrame(), pd.DataFrame())
+    paths = write_report(tmp_path, [], *[pd.DataFrame()] * 3)
     assert [path.name for path in paths] == [
         "leaderboard.csv",
         "leaderboard.md",
         "leaderboard.tex",
         "cases.csv",
+        "clinical.csv",
+        "clinical.md",
+        "clinical.tex",
     ]
 
 
@@ -132,10 +144,10 @@ def test_matplotlib_settings_are_left_alone(report):
     assert matplotlib.rcParams["font.size"] == matplotlib.rcParamsDefault["font.size"]
 
 
-def test_no_text_of_a_figure_overlaps_another_or_leaves_it(record, finished, tmp_path):
+def test_no_text_of_a_figure_overlaps_another_or_leaves_it(record, finished, clinical, tmp_path):
     import matplotlib
 
-    from benchmark.report.figures import costs, heatmap, training
+    from benchmark.report.figures import agreement, costs, heatmap, training
     from benchmark.report.leaderboard import leaderboard
 
     names = ["unet", "attention_unet", "vnet", "deeplabv3"]
@@ -151,7 +163,9 @@ def test_no_text_of_a_figure_overlaps_another_or_leaves_it(record, finished, tmp
             training.draw(group, looks),
             overlays.draw(group),
             heatmap.draw(groups, frame),
+            *agreement.draw(group, clinical(records, patients=6), looks).values(),
         ]
+        assert len(figures) == 9
         for figure in figures:
             assert figure is not None
             assert not overlaps(figure)

@@ -4,7 +4,8 @@ import sys
 
 from rich.console import Console
 
-from benchmark.report.terminal import clock, leaderboard_table
+from benchmark.report.terminal import clinical_table, clock, leaderboard_table
+from benchmark.statistics.agreement import agreement
 
 
 def test_leaderboard_in_the_terminal(record, finished, tmp_path):
@@ -27,6 +28,38 @@ def test_leaderboard_in_the_terminal(record, finished, tmp_path):
     assert "phantom: synthetic hearts, not patients" in lines[-2] + lines[-1]
 
 
+def test_clinical_agreement_in_the_terminal(record, clinical, tmp_path):
+    records = [
+        record(tmp_path, "attention_unet", "acdc", "phantom"),
+        record(tmp_path, "vnet", "acdc", "phantom"),
+        record(tmp_path, "deeplabv3", "acdc", "phantom", status="oom"),
+        record(tmp_path, "unet", "decathlon", "real"),
+        record(tmp_path, "unet", "camus", "real"),
+    ]
+    values = clinical(records, patients=12)
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(clinical_table(records, values))
+    lines = console.export_text().splitlines()
+    assert not any("…" in line for line in lines)
+    chosen = values[(values["dataset"] == "decathlon")]
+    found = agreement(chosen["truth"], chosen["prediction"])
+    line = next(line for line in lines if "LA volume" in line)
+    assert f"{found.bias:+.1f} ± {1.96 * found.sd:.1f} mL {found.pearson_r:.3f} 12" in line
+    assert sum("LV EF" in line for line in lines) == 3
+    assert next(line for line in lines if "V-Net" in line).split()[-2:] == ["11", "1"]
+    assert not any("DeepLabv3" in line for line in lines)
+
+
+def test_one_patient_has_a_bias_but_no_spread(record, clinical, tmp_path):
+    records = [record(tmp_path, "unet", "decathlon")]
+    values = clinical(records, patients=1)
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(clinical_table(records, values))
+    line = next(line for line in console.export_text().splitlines() if "LA volume" in line)
+    bias = (values["prediction"] - values["truth"]).item()
+    assert line.split()[-5:] == [f"{bias:+.1f}", "mL", "—", "1", "0"]
+
+
 def test_times_as_a_clock_shows_them():
     assert [clock(value) for value in (4.6, 290, 3605, float("nan"))] == [
         "0:05",
@@ -41,7 +74,8 @@ def test_reports_need_neither_keras_nor_mlflow():
         "import sys, benchmark.report, benchmark.report.terminal, benchmark.report.figures\n"
         "heavy = {'matplotlib', 'seaborn', 'keras', 'tensorflow', 'mlflow', 'nibabel'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
-        "from benchmark.report.figures import costs, heatmap, overlays, scores, training\n"
+        "from benchmark.report.figures import agreement, costs, heatmap, overlays\n"
+        "from benchmark.report.figures import scores, training\n"
         "assert not (heavy | {'scipy'}) & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)

@@ -12,20 +12,23 @@ from benchmark.report.groups import Group
 from benchmark.report.leaderboard import by_group
 
 
-def write_figures(folder: Path, frame: pd.DataFrame, groups: Sequence[Group]) -> list[Path]:
+def write_figures(
+    folder: Path, frame: pd.DataFrame, groups: Sequence[Group], clinical: pd.DataFrame
+) -> list[Path]:
     """Draw the figures of every group, and one heat map per source.
 
     Args:
         folder: made if absent.
         frame: from :func:`benchmark.report.leaderboard.leaderboard`.
         groups: the groups the frame was made from.
+        clinical: the rows of all ``clinical.csv``.
 
     Returns:
         The paths of all files; a group whose runs all failed has none of its own.
     """
     import matplotlib
 
-    from benchmark.report.figures import costs, heatmap, overlays, scores, training
+    from benchmark.report.figures import agreement, costs, heatmap, overlays, scores, training
 
     looks = style.looks(name for group in groups for name in group.names)
     paths: list[Path] = []
@@ -37,6 +40,7 @@ def write_figures(folder: Path, frame: pd.DataFrame, groups: Sequence[Group]) ->
                 "cost": costs.draw(group, rows, looks),
                 "training": training.draw(group, looks),
                 "overlay": overlays.draw(group),
+                **agreement.draw(group, clinical, looks),
             }
             for kind, figure in drawn.items():
                 if figure is not None:
