@@ -121,7 +121,7 @@ def fingerprint(name: str, root: Path, cases: Sequence[Case]) -> str:
     return digest.hexdigest()
 
 
-def write_phantom(name: str, root: Path, *, patients: int, seed: int) -> None:
+def write_phantom(name: str, root: Path, *, patients: int, seed: int, full: bool = False) -> None:
     """Write synthetic hearts of the dataset `name`, in its own layout and folder below `root`.
 
     Args:
@@ -129,6 +129,7 @@ def write_phantom(name: str, root: Path, *, patients: int, seed: int) -> None:
         root: The data root, as `find` takes it.
         patients: How many patients.
         seed: The same seed gives the same files.
+        full: Also what runs do not need: ACDC's cine loops and `testing/`, CAMUS's half sequences.
 
     Raises:
         DatasetError: There is no such dataset, or its folder holds real files.
@@ -136,4 +137,4 @@ def write_phantom(name: str, root: Path, *, patients: int, seed: int) -> None:
     module(name)
     from datasets.phantom import write_phantom as write
 
-    write(name, root, patients=patients, seed=seed)
+    write(name, root, patients=patients, seed=seed, full=full)

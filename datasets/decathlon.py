@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path, PurePosixPath
+from reprlib import repr as shown
 
 from datasets import layout
 from datasets.case import Case, DatasetError, DatasetInfo
@@ -154,8 +155,8 @@ def _stem(listing: Path, entry: object, folder: str) -> str:
     match = _FILE.fullmatch(path.name)
     if path.parent != PurePosixPath(folder) or match is None:
         raise DatasetError(
-            f"{listing}: expected a path such as ./{folder}/la_003.nii.gz, received {entry!r}. "
-            "Fetch it again, or delete it."
+            f"{listing}: expected a path such as ./{folder}/la_003.nii.gz, received "
+            f"{shown(entry)}. Fetch it again, or delete it."
         )
     return match[1]
 

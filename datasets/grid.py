@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 AGAIN = "Fetch or unpack the release again."
-# 512 x 512 x 512. The largest atrium volume has 640 x 640 x 88; a header that claims more than
-# this is broken, and believing it would exhaust the memory.
+# 512 x 512 x 512 floats. The largest atrium volume has 640 x 640 x 88; a header that claims more
+# than this is broken, and believing it would exhaust the memory.
 MOST_VOXELS = 1 << 27
+MOST_BYTES = 4 * MOST_VOXELS
 # No deflate stream grows by more than this factor, so a claim beyond it needs no unpacking.
 _DEFLATE_LIMIT = 1032
-_LARGEST_FILE = 1 << 31
+# The pixels, and the 64 MiB before them that a header may claim.
+_LARGEST_FILE = MOST_BYTES + (1 << 26)
 _LFS = b"version https://git-lfs"
 _APPLE_DOUBLE = b"\x00\x05\x16\x07"
 _WEB_PAGE = (b"<!doctype", b"<html")
@@ -66,7 +68,8 @@ def read_bytes(path: Path) -> bytes:
         size = path.stat().st_size
         if not path.is_file() or size > _LARGEST_FILE:
             raise DatasetError(
-                f"{path} should be an image file of less than 2 GiB; it has {size} bytes. {AGAIN}"
+                f"{path} should be an image file of at most {_LARGEST_FILE:,} bytes; it has "
+                f"{size:,}, or is no file. {AGAIN}"
             )
         content = path.read_bytes()
     except OSError as error:
@@ -103,11 +106,11 @@ def check_claim(path: Path, shape: tuple[int, ...], itemsize: int, capacity: int
     if not shape or min(shape) < 1:
         raise DatasetError(f"{path}: the header claims the shape {shape}. {AGAIN}")
     voxels = math.prod(shape)
-    if voxels > MOST_VOXELS or voxels * itemsize > capacity:
+    if voxels > MOST_VOXELS or voxels * itemsize > min(capacity, MOST_BYTES):
         raise DatasetError(
             f"{path}: the header claims the shape {shape}, {voxels * itemsize:,} bytes, but the "
-            f"file can hold at most {capacity:,} and at most {MOST_VOXELS:,} voxels are read. "
-            f"The file is cut short or its header is broken. {AGAIN}"
+            f"file can hold at most {capacity:,}, and at most {MOST_VOXELS:,} voxels in "
+            f"{MOST_BYTES:,} bytes are read. The file is cut short or its header is broken. {AGAIN}"
         )
     return voxels * itemsize
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from reprlib import repr as shown
 
 from datasets.case import DatasetError
 
@@ -137,10 +138,11 @@ def read_text(path: Path) -> str:
         DatasetError: It is missing, unreadable, not text, or far too large.
     """
     try:
-        if path.stat().st_size > _LARGEST_TEXT:
+        # A pipe or a device would be waited for, or read for ever.
+        if path.exists() and (not path.is_file() or path.stat().st_size > _LARGEST_TEXT):
             raise DatasetError(
-                f"{path} should be a short text file but has {path.stat().st_size} bytes. "
-                "Fetch or unpack the release again."
+                f"{path} should be a text file of at most {_LARGEST_TEXT:,} bytes; it is larger, "
+                "or no file at all. Fetch or unpack the release again."
             )
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -183,7 +185,7 @@ def frame_number(path: Path, entries: dict[str, str], key: str) -> int:
     value = entries.get(key)
     if value is None or not _FRAME.fullmatch(value) or int(value) == 0:
         raise DatasetError(
-            f"{path}: expected `{key}: <frame number, from 1>`, received {value!r}. "
+            f"{path}: expected `{key}: <frame number, from 1>`, received {shown(value)}. "
             "Fetch or unpack the release again."
         )
     return int(value)

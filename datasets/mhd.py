@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import zlib
 from pathlib import Path
+from reprlib import repr as shown
 from typing import TYPE_CHECKING
 
 from datasets.case import DatasetError
@@ -61,7 +62,8 @@ def read_grid(path: Path) -> Grid:
     type_name = entries.get("ElementType", "")
     if type_name not in _TYPES:
         raise DatasetError(
-            f"{path}: expected an ElementType among {', '.join(_TYPES)}, received {type_name!r}."
+            f"{path}: expected an ElementType among {', '.join(_TYPES)}, "
+            f"received {shown(type_name)}."
         )
     big = _flag(entries, "BinaryDataByteOrderMSB") or _flag(entries, "ElementByteOrderMSB")
     dtype = np.dtype(("<", ">")[big] + _TYPES[type_name])
@@ -139,7 +141,9 @@ def _data_path(path: Path, name: str) -> Path:
     if name in ("LOCAL", "Local", "local"):
         return path
     if name.upper().startswith("LIST") or "%" in name:
-        raise DatasetError(f"{path}: pixels spread over several files ({name}) are not read.")
+        raise DatasetError(
+            f"{path}: pixels spread over several files ({shown(name)}) are not read."
+        )
     if (
         not name.isprintable()
         or not name
@@ -148,7 +152,7 @@ def _data_path(path: Path, name: str) -> Path:
         or name in (".", "..")
     ):
         raise DatasetError(
-            f"{path}: ElementDataFile must name a file in the same folder, received {name!r}. "
+            f"{path}: ElementDataFile must name a file in the same folder, received {shown(name)}. "
             "Write the bare file name there."
         )
     return path.with_name(name)
@@ -182,7 +186,7 @@ def _numbers(path: Path, entries: dict[str, str], key: str, count: int) -> tuple
         numbers = ()
     if len(numbers) != count or not all(math.isfinite(number) for number in numbers):
         raise DatasetError(
-            f"{path}: expected `{key} =` and {count} numbers, received {words[:9]}. {AGAIN}"
+            f"{path}: expected `{key} =` and {count} numbers, received {shown(words)}. {AGAIN}"
         )
     return numbers
 

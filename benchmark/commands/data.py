@@ -66,6 +66,9 @@ def _add_phantom(group: Commands) -> None:
     parser.add_argument(
         "--seed", type=int, default=0, metavar="S", help="the same seed gives the same files"
     )
+    parser.add_argument(
+        "--full", action="store_true", help="cine loops, test patients and half sequences, too"
+    )
     parser.set_defaults(command=_phantom)
 
 
@@ -106,7 +109,9 @@ def _phantom(options: argparse.Namespace) -> int:
         datasets.module(name)  # a misspelt name is refused before anything is written
     for name in names:
         with out.status(f"drawing {options.patients} patients for {name}"):
-            datasets.write_phantom(name, options.to, patients=options.patients, seed=options.seed)
+            datasets.write_phantom(
+                name, options.to, patients=options.patients, seed=options.seed, full=options.full
+            )
         _say(out, examine(name, options.to / folder_name(name)).sentence)
     return 0
 

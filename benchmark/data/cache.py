@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
+import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmark.data.preprocessing import CLIP_PERCENTILES, Prepared, prepare
 from benchmark.errors import DataError
@@ -21,9 +22,15 @@ from datasets import nifti
 from datasets.case import Case, DatasetError, DatasetInfo
 
 # Part of every cache key: raise it when `prepare` changes what it makes.
-VERSION = 1
+VERSION = 2
 # Likewise, when `datasets.nifti` or `datasets.mhd` read something else from the same file.
 READER = 1
+# A volume of 640 x 640 x 88 voxels takes half a GiB while it is prepared, whatever number of cores
+# a machine has.
+MOST_WORKERS = 4
+
+_ARRAYS = {"image": "float32", "mask": "uint8"}
+_NUMBERS = ("mean", "std", "box", "native_shape", "native_spacing_mm")
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,13 @@ class Cache:
     """A folder of prepared cases.
 
     A case's key digests the bytes of its files and all parameters, so a changed file or setting
-    makes a new entry. The JSON beside the arrays is written last: an entry without it is no entry.
+    makes a new entry; names and dates count for nothing. Each file appears whole or not at all, and
+    the JSON beside the arrays comes last, so that a process killed at any moment, or two that
+    prepare the same case, leave nothing that is taken for an entry and is none.
+
+    On reading, the arrays' shape, type and length are held against the JSON: an entry that was cut,
+    emptied or overwritten by something else is made again. Changed numbers inside an array of the
+    right length are not seen; finding them would mean to read all of it.
     """
 
     def __init__(
@@ -47,7 +60,7 @@ class Cache:
         self.folder = folder
         self.info = info
         self.target_mm = tuple(target_mm)
-        self.workers = workers or os.cpu_count() or 1
+        self.workers = workers or min(os.cpu_count() or 1, MOST_WORKERS)
 
     def load(
         self, cases: Sequence[Case], progress: Callable[[int, int], None] | None = None
@@ -63,7 +76,7 @@ class Cache:
         """
         loaded = []
         with ThreadPoolExecutor(self.workers) as pool:
-            # gzip, hashing and BLAS release the interpreter lock, so threads are enough
+            # gzip, hashing and numpy release the interpreter lock, so threads are enough
             for result in pool.map(self._one, cases):
                 loaded.append(result)
                 if progress:
@@ -73,25 +86,18 @@ class Cache:
     def _one(self, case: Case) -> CachedCase:
         try:
             stem = self.folder / self.info.name / f"{case.id}-{self._key(case)}"
-            meta = _read_meta(stem)
-            if meta is None:
+            prepared = _read(stem)
+            if prepared is None:
                 image, mask = nifti.read_pair(case, self.info)
-                prepared = prepare(image.array, mask.array, image.spacing_mm, self.target_mm)
-                _write(stem, prepared)
-                meta = _read_meta(stem)
+                _write(stem, prepare(image.array, mask.array, image.spacing_mm, self.target_mm))
+                prepared = _read(stem)
         except DatasetError as error:
             raise DataError(str(error)) from None
-        if meta is None:
-            raise DataError(f"{stem}.json: expected the entry just written, found none.")
-        prepared = Prepared(
-            image=np.load(f"{stem}.image.npy", mmap_mode="r"),
-            mask=np.load(f"{stem}.mask.npy", mmap_mode="r"),
-            mean=meta["mean"],
-            std=meta["std"],
-            box=tuple((start, stop) for start, stop in meta["box"]),
-            native_shape=tuple(meta["native_shape"]),
-            native_spacing_mm=tuple(meta["native_spacing_mm"]),
-        )
+        if prepared is None:
+            raise DataError(
+                f"{stem}.json: expected the entry just written, found none or a damaged one. "
+                "Check the disk; deleting the folder of the cache is safe."
+            )
         return CachedCase(case, prepared)
 
     def _key(self, case: Case) -> str:
@@ -112,20 +118,60 @@ class Cache:
 
 
 def _write(stem: Path, prepared: Prepared) -> None:
-    for name in ("image", "mask"):
-        buffer = io.BytesIO()
-        np.save(buffer, getattr(prepared, name))
-        write_atomic(Path(f"{stem}.{name}.npy"), buffer.getvalue())
-    fields = {
-        name: getattr(prepared, name)
-        for name in ("mean", "std", "box", "native_shape", "native_spacing_mm")
-    }
-    write_atomic(Path(f"{stem}.json"), json.dumps(fields))
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    for name in _ARRAYS:
+        _write_array(_file(stem, name), getattr(prepared, name))
+    fields = {name: getattr(prepared, name) for name in _NUMBERS}
+    write_atomic(Path(f"{stem}.json"), json.dumps(fields | {"shape": prepared.image.shape}))
 
 
-def _read_meta(stem: Path) -> dict[str, Any] | None:
+def _write_array(path: Path, array: npt.NDArray[Any]) -> None:
+    """Write straight to a file of its own, without a copy in memory, and give it its name last."""
+    # Not named after the process: two hosts that share the folder may have the same number.
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
-        meta: dict[str, Any] = json.loads(Path(f"{stem}.json").read_text(encoding="utf-8"))
+        with temporary.open("wb") as file:
+            np.save(file, array)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _read(stem: Path) -> Prepared | None:
+    """Return the entry, its arrays mapped; None where there is none, or it is not whole."""
+    try:
+        meta = json.loads(Path(f"{stem}.json").read_text(encoding="utf-8"))
+        shape = tuple(meta["shape"])
+        arrays = {name: _map(_file(stem, name), shape, dtype) for name, dtype in _ARRAYS.items()}
+        return Prepared(
+            **arrays,
+            mean=float(meta["mean"]),
+            std=float(meta["std"]),
+            box=tuple((int(start), int(stop)) for start, stop in meta["box"]),
+            native_shape=tuple(map(int, meta["native_shape"])),
+            native_spacing_mm=tuple(map(float, meta["native_spacing_mm"])),
+        )
     except FileNotFoundError:
         return None
-    return meta
+    except (ValueError, KeyError, TypeError, EOFError, OverflowError):
+        return None  # not JSON, not an array, or not what `_write` puts there
+
+
+def _map(path: Path, shape: tuple[int, ...], dtype: str) -> npt.NDArray[Any]:
+    """Map an array.
+
+    Raises:
+        ValueError: The file is not an array of this shape and type, or not as long as one.
+    """
+    array: npt.NDArray[Any] = np.load(path, mmap_mode="r")
+    if array.shape != shape or array.dtype != dtype:
+        raise ValueError(f"{path}: expected {shape} of {dtype}, found {array.shape}.")
+    if not isinstance(array, np.memmap) or path.stat().st_size != array.offset + array.nbytes:
+        raise ValueError(f"{path}: expected a plain array and nothing behind it.")
+    return array
+
+
+def _file(stem: Path, name: str) -> Path:
+    return Path(f"{stem}.{name}.npy")

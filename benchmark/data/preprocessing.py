@@ -1,6 +1,8 @@
 """Cases at native geometry become arrays on the protocol's grid, and predictions go back.
 
-All resampling is separable: one small weight matrix per axis, applied with a matrix product.
+All resampling is separable: along each axis a voxel is a weighted sum of a few neighbours. The sums
+are taken neighbour by neighbour, without BLAS, whose threads would fight with those that prepare
+several cases at once, and whose order of summation differs between machines.
 Voxel centres sit at half-integer positions, so that a grid and its resampled version cover the
 same field of view. Enlarging is linear interpolation; shrinking widens the triangle kernel to the
 new spacing, which averages instead of aliasing.
@@ -9,6 +11,7 @@ new spacing, which averages instead of aliasing.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +24,9 @@ Labels = npt.NDArray[np.uint8]
 # Intensities outside these percentiles are clipped, as MRI has no absolute scale and a few bright
 # vessels would otherwise set it (the range nnU-Net uses for clipping).
 CLIP_PERCENTILES = (0.5, 99.5)
+
+# Shares of a voxel closer than this are equal, and the lower label wins: rounding must not decide.
+_TIE = 1e-5
 
 
 @dataclass(frozen=True)
@@ -89,8 +95,11 @@ def scale_intensity(image: Array) -> Array:
         low, high = float(image.min()), float(image.max())
     if high <= low:
         return np.zeros_like(image, dtype=np.float32)
-    scaled = (np.clip(image, low, high) - low) / (high - low)
-    return np.asarray(scaled, np.float32)
+    scaled = np.empty(image.shape, np.float32)
+    # One plane at a time: the arithmetic is in float64, and a whole volume of it is large.
+    for target, plane in zip(scaled, image, strict=True):
+        target[...] = (np.clip(plane, low, high) - low) / (high - low)
+    return scaled
 
 
 def target_shape(
@@ -107,25 +116,34 @@ def resample(array: Array, shape: Sequence[int]) -> Array:
     """Resample the leading axes of an array to ``shape``; further axes are carried along."""
     for axis, size in enumerate(shape):
         if array.shape[axis] != size:
-            weights = _weights(array.shape[axis], size)
-            # matmul wants the axis last but one; moving it costs one copy and keeps BLAS busy
-            moved = np.moveaxis(array, axis, 0)
-            flat = weights @ moved.reshape(moved.shape[0], -1)
-            array = np.moveaxis(flat.reshape(size, *moved.shape[1:]), 0, axis)
+            array = _Taps.triangle(array.shape[axis], size).apply(array, axis)
     return np.ascontiguousarray(array)
 
 
 def resample_labels(mask: Labels, shape: Sequence[int]) -> Labels:
-    """Resample a label map class by class and take the class that covers most of each voxel."""
+    """Resample a label map class by class and take the class that covers most of each voxel.
+
+    Only what the foreground reaches is computed: all else is background, most of the picture.
+    """
     if mask.shape == tuple(shape):
         return np.ascontiguousarray(mask)
-    best = np.full(tuple(shape), -1.0, dtype=np.float32)
     result = np.zeros(tuple(shape), dtype=np.uint8)
-    for label in np.unique(mask):
-        share = resample((mask == label).astype(np.float32), shape)
-        better = share > best
-        result[better] = label
+    part, reached, taps = mask, [], []
+    for axis, (size, bounds) in enumerate(zip(shape, foreground_box(mask), strict=True)):
+        rows, columns, local = _Taps.triangle(mask.shape[axis], size).around(*bounds)
+        part = part[(slice(None),) * axis + (columns,)]
+        reached.append(rows)
+        taps.append(local)
+    best = np.full([rows.stop - rows.start for rows in reached], -1.0, dtype=np.float32)
+    labels = np.zeros(best.shape, dtype=np.uint8)
+    for label in np.unique(part):
+        share = (part == label).astype(np.float32)
+        for axis, local in enumerate(taps):
+            if mask.shape[axis] != shape[axis]:
+                share = local.apply(share, axis)
+        labels[share > best + _TIE] = label
         np.maximum(best, share, out=best)
+    result[tuple(reached)] = labels
     return result
 
 
@@ -139,13 +157,49 @@ def foreground_box(mask: Labels) -> tuple[tuple[int, int], ...]:
     return tuple(bounds)
 
 
-def _weights(size_in: int, size_out: int) -> Array:
-    """Return the ``(size_out, size_in)`` matrix of triangle-kernel weights; rows sum to one."""
-    scale = size_in / size_out
-    width = max(scale, 1.0)
-    centres = (np.arange(size_out) + 0.5) * scale - 0.5
-    # Samples beyond the border repeat the border voxel: a centre outside is pulled onto it.
-    centres = np.clip(centres, 0, size_in - 1)
-    distance = np.abs(np.arange(size_in)[np.newaxis] - centres[:, np.newaxis]) / width
-    weights = np.maximum(0.0, 1.0 - distance)
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
+@dataclass(frozen=True)
+class _Taps:
+    """Which voxels each new voxel of one axis is made of, and in which shares.
+
+    Attributes:
+        index: Old voxels, ``(new voxels, taps)``.
+        share: Their shares, same shape; each row sums to one.
+    """
+
+    index: npt.NDArray[np.intp]
+    share: Array
+
+    @classmethod
+    def triangle(cls, size_in: int, size_out: int) -> _Taps:
+        """Return the taps of the triangle kernel, as wide as the larger of the two spacings."""
+        scale = size_in / size_out
+        width = max(scale, 1.0)
+        centres = (np.arange(size_out) + 0.5) * scale - 0.5
+        # Samples beyond the border repeat the border voxel: a centre outside is pulled onto it.
+        centres = np.clip(centres, 0, size_in - 1)
+        first = np.floor(centres - width).astype(np.intp) + 1
+        index = first[:, np.newaxis] + np.arange(math.ceil(2 * width))
+        share = np.maximum(0.0, 1.0 - np.abs(index - centres[:, np.newaxis]) / width)
+        share[(index < 0) | (index >= size_in)] = 0.0
+        share /= share.sum(axis=1, keepdims=True)
+        return cls(np.clip(index, 0, size_in - 1), share.astype(np.float32))
+
+    def apply(self, array: Array, axis: int) -> Array:
+        """Return the array with this axis resampled."""
+        along = (-1,) + (1,) * (array.ndim - axis - 1)
+        result = np.zeros(1, np.float32)
+        for index, share in zip(self.index.T, self.share.T, strict=True):
+            term = array.take(index, axis)
+            term *= share.reshape(along)
+            result = np.add(result, term, out=term)
+        return result
+
+    def around(self, start: int, stop: int) -> tuple[slice, slice, _Taps]:
+        """Return the new voxels that see old ones in the range, all old ones they see, and how."""
+        seen = (self.index >= start) & (self.index < stop) & (self.share > 0)
+        rows = np.flatnonzero(seen.any(axis=1))
+        reached = slice(int(rows[0]), int(rows[-1]) + 1)
+        index, share = self.index[reached], self.share[reached]
+        used = index[share > 0]
+        low, high = int(used.min()), int(used.max()) + 1
+        return reached, slice(low, high), _Taps(np.clip(index, low, high - 1) - low, share)

@@ -16,7 +16,7 @@ from datasets.phantom.layout import MARKER, publish
 
 __all__ = ["MARKER", "VERSION", "folder_name", "write_phantom"]
 
-_Build = Callable[[Path, int, int], Mapping[str, object]]
+_Build = Callable[[Path, int, int, bool], Mapping[str, object]]
 
 VERSION = 1
 """Raised whenever the files that a seed gives change."""
@@ -46,7 +46,9 @@ def folder_name(dataset: str) -> str:
     return _release(dataset)[0]
 
 
-def write_phantom(dataset: str, root: Path, *, patients: int, seed: int) -> None:
+def write_phantom(
+    dataset: str, root: Path, *, patients: int, seed: int, full: bool = False
+) -> None:
     """Write synthetic patients of a dataset below a data root.
 
     The release appears whole or not at all. `PHANTOM.json` inside it names the parameters and holds
@@ -59,6 +61,9 @@ def write_phantom(dataset: str, root: Path, *, patients: int, seed: int) -> None
             `root/CAMUS_public`.
         patients: number of labelled patients, at least 1.
         seed: at least 0. Patient k of a seed is the same whatever the number of patients.
+        full: also write what runs do not need but the releases have, at some seconds per patient:
+            the cine loop of every ACDC patient and a `testing/` with half as many patients again,
+            and the half sequences of CAMUS. All other files are the same without them.
 
     Raises:
         DatasetError: unknown dataset, impossible numbers, or the release folder exists and is not
@@ -71,11 +76,17 @@ def write_phantom(dataset: str, root: Path, *, patients: int, seed: int) -> None
             f"a phantom needs at least 1 patient and a seed of at least 0, got patients={patients} "
             f"and seed={seed}"
         )
-    parameters = {"dataset": dataset, "patients": patients, "seed": seed, "version": VERSION}
+    parameters = {
+        "dataset": dataset,
+        "patients": patients,
+        "seed": seed,
+        "full": full,
+        "version": VERSION,
+    }
 
     def fill(empty: Path) -> Mapping[str, object]:
         # Imported when needed: scipy is slow to load, and a phantom that is there needs none.
         build: _Build = importlib.import_module(f"{__name__}.{module}").build
-        return build(empty, patients, seed)
+        return build(empty, patients, seed, full)
 
     publish(target, parameters, fill)

@@ -7,7 +7,7 @@ section slides sideways without a change of its diameter.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,6 +137,15 @@ class Outline:
         half = 0.5 * self.atrium_width * self.atrium_profile(t)
         inside = np.abs(u - np.float32(self.atrium_bend) * np.clip(t, 0.0, 1.0)) - half
         return np.where((s < 0) & (t < 1.0), inside, 1e3).astype(np.float32)
+
+    def towards(self, other: Outline, share: float) -> Outline:
+        """The outline on the way to that of another instant of the same view."""
+        fields = ("length", "width", "wall", "atrium_length", "atrium_width")
+        changed = {
+            name: getattr(self, name) + share * (getattr(other, name) - getattr(self, name))
+            for name in fields
+        }
+        return replace(self, **changed)
 
     @property
     def cavity_area_mm2(self) -> float:

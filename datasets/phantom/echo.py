@@ -96,7 +96,9 @@ def _truth(outlines: dict[tuple[str, str], Outline]) -> dict[str, object]:
     return truth
 
 
-def _write_patient(folder: Path, name: str, rng: np.random.Generator) -> dict[str, object]:
+def _write_patient(
+    folder: Path, name: str, rng: np.random.Generator, sequence: np.random.Generator | None
+) -> dict[str, object]:
     exam = random_exam(rng=rng)
     folder.mkdir(parents=True)
     sex, age = str(rng.choice(["F", "M"])), int(np.clip(spread(65, 13, rng=rng), 18, 95))
@@ -108,13 +110,26 @@ def _write_patient(folder: Path, name: str, rng: np.random.Generator) -> dict[st
         rate = round(float(rng.uniform(45, 65)), 1)
         probe = Probe.random(exam.outlines[view, "ED"], quality, rng=rng)
         scene = Scene.random(view, quality, probe.half_angle, (SAMPLES, BEAMS), rng=rng)
+        step = (SPACING_MM, SPACING_MM)
+        drawn = {}
         for phase in ("ED", "ES"):
             outline = exam.outlines[view, phase]
-            image, mask = acquire(outline, probe, scene, rng=rng)
+            image, mask = drawn[phase] = acquire(outline, probe, scene, rng=rng)
             stem = f"{name}_{view}_{phase}"
-            step = (SPACING_MM, SPACING_MM)
             write_nifti(folder / f"{stem}.nii.gz", image, step)
             write_nifti(folder / f"{stem}_gt.nii.gz", mask, step)
+        if sequence is not None:
+            ed, es = exam.outlines[view, "ED"], exam.outlines[view, "ES"]
+            shares = 0.5 - 0.5 * np.cos(np.pi * np.arange(1, frames - 1) / (frames - 1))
+            between = [
+                acquire(ed.towards(es, float(share)), probe, scene, rng=sequence)
+                for share in shares
+            ]
+            images, masks = zip(drawn["ED"], *between, drawn["ES"], strict=True)
+            stem = f"{name}_{view}_half_sequence"
+            # The release states 1 along time.
+            write_nifti(folder / f"{stem}.nii.gz", np.stack(images), (1.0, *step))
+            write_nifti(folder / f"{stem}_gt.nii.gz", np.stack(masks), (1.0, *step))
         write_fields(folder / f"Info_{view}.cfg", {
             "ED": 1, "ES": frames, "NbFrame": frames, "Sex": sex, "Age": age,
             "ImageQuality": quality, "EF": ejection, "FrameRate": rate,
@@ -131,19 +146,21 @@ def split_sizes(patients: int) -> tuple[int, int, int]:
     return patients - 2 * tenth, tenth, tenth
 
 
-def build(folder: Path, patients: int, seed: int) -> dict[str, object]:
+def build(folder: Path, patients: int, seed: int, full: bool) -> dict[str, object]:
     """Fill a CAMUS release with phantoms and return their truth by patient.
 
     Args:
         folder: the release's folder, which exists and is empty.
         patients: how many; the split lists name them all.
         seed: the same seed gives the same patient k, however many there are.
+        full: with the half sequences between ED and ES.
     """
     names = [f"patient{number:04d}" for number in range(1, patients + 1)]
     truth: dict[str, object] = {}
     for number, name in enumerate(names, start=1):
         rng = np.random.default_rng([seed, 4, number])
-        truth[name] = _write_patient(folder / "database_nifti" / name, name, rng)
+        sequence = np.random.default_rng([seed, 6, number]) if full else None
+        truth[name] = _write_patient(folder / "database_nifti" / name, name, rng, sequence)
     lists = folder / "database_split"
     lists.mkdir()
     start = 0

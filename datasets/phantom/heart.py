@@ -6,7 +6,7 @@ in each group.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -54,6 +54,26 @@ class Heart:
     height_cm: float
     weight_kg: float
     systole_frame: int
+
+    def at(self, contraction: float) -> Ventricles:
+        """The ventricles between ED (0) and ES (1); the muscle keeps its volume all the while."""
+        ed, es = self.diastole, self.systole
+
+        def between(before: float, after: float) -> float:
+            return before + contraction * (after - before)
+
+        fields = (
+            "base", "length", "outer_length", "shift", "right_base", "right_length", "right_depth",
+            "right_half_angle",
+        )  # fmt: skip
+        shape = {name: between(getattr(ed, name), getattr(es, name)) for name in fields}
+        volume = between(ed.inner_volume_ml(), es.inner_volume_ml())
+        muscle = ed.myocardium_ml()
+        right = between(ed.right_volume_ml(), es.right_volume_ml())
+        radius = radius_for(volume, shape["length"], ed.power, ed.contour)
+        outer = radius_for(volume + muscle, shape["outer_length"], ed.power, ed.contour)
+        moved = replace(ed, **shape, radius=radius, outer_radius=outer)  # type: ignore[arg-type]
+        return moved.with_right_volume(right)
 
 
 def _wobble(septum: float, flat: float, rng: np.random.Generator) -> Contour:

@@ -29,8 +29,8 @@ def write_nifti(path: Path, array: NDArray[Any], spacing_mm: tuple[float, ...]) 
 
     Args:
         path: target ending in `.nii.gz`.
-        array: (z, y, x) or (y, x); row 0 is the top. It is stored as (x, y, z).
-        spacing_mm: pixel sizes in the order of the array's axes.
+        array: (z, y, x), (y, x), or (t, z, y, x); row 0 is the top. It is stored as (x, y, z).
+        spacing_mm: pixel sizes in the order of the array's axes; seconds along t.
     """
     import nibabel as nib
 
@@ -43,6 +43,8 @@ def write_nifti(path: Path, array: NDArray[Any], spacing_mm: tuple[float, ...]) 
     image.header.set_xyzt_units("mm", "sec")
     image.set_qform(None, code=0)
     image.set_sform(affine, code=2)
+    if array.ndim == 4:
+        image.header.set_zooms(steps)  # an affine says nothing of time
     image.header["descrip"] = b"phantom"
     # gzip's own time stamp would make two identical phantoms differ.
     path.write_bytes(gzip.compress(image.to_bytes(), compresslevel=1, mtime=0))

@@ -109,7 +109,7 @@ def _scan(
     return np.rint(image).astype(np.int16), mask
 
 
-def build(folder: Path, patients: int, seed: int) -> dict[str, object]:
+def build(folder: Path, patients: int, seed: int, full: bool) -> dict[str, object]:
     """Fill a Task02_Heart release with phantoms and return their truth by patient.
 
     One unlabelled scan for every eight labelled ones goes into `imagesTs`.
@@ -118,6 +118,7 @@ def build(folder: Path, patients: int, seed: int) -> dict[str, object]:
         folder: the release's folder, which exists and is empty.
         patients: number of labelled scans.
         seed: the same seed gives the same scan k, however many there are.
+        full: nothing more to write here.
     """
     for name in ("imagesTr", "labelsTr", "imagesTs"):
         (folder / name).mkdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ from datasets.phantom.thorax import Thorax, random_thorax
 from datasets.phantom.ventricles import MYOCARDIAL_DENSITY_G_PER_ML, Ventricles
 
 FRAMES = 30
-"""Frames of the heart cycle that `Info.cfg` claims; only ED and ES are drawn."""
+"""Frames of the heart cycle that `Info.cfg` claims; a full release has them all, else ED and ES."""
+FRAME_S = 0.03
 
 
 def _grid(size: int, spacing: float) -> Float:
@@ -55,7 +57,7 @@ def _scan(
 
 
 def _write_patient(
-    folder: Path, name: str, group: str, rng: np.random.Generator
+    folder: Path, name: str, group: str, rng: np.random.Generator, cine: np.random.Generator | None
 ) -> dict[str, object]:
     heart = random_heart(group, rng=rng)
     style = random_style(rng=rng)
@@ -73,16 +75,31 @@ def _write_patient(
     jitter = rng.normal(0.0, 0.7, (heart.slices, 2))
     folder.mkdir(parents=True)
     step = (THICKNESS_MM, spacing, spacing)
+    drawn = {}
     for frame, phase in ((1, heart.diastole), (heart.systole_frame, heart.systole)):
         image, mask = _scan(heart, phase, backdrop, bias, style, spacing, jitter, rng)
+        drawn[frame] = image
         write_nifti(folder / f"{name}_frame{frame:02d}.nii.gz", image, step)
         write_nifti(folder / f"{name}_frame{frame:02d}_gt.nii.gz", mask, step)
+    if cine is not None:
+        for frame in set(range(1, FRAMES + 1)) - set(drawn):
+            phase = heart.at(contraction(frame, heart.systole_frame))
+            drawn[frame], _ = _scan(heart, phase, backdrop, bias, style, spacing, jitter, cine)
+        loop = np.stack([drawn[frame] for frame in range(1, FRAMES + 1)])
+        write_nifti(folder / f"{name}_4d.nii.gz", loop, (FRAME_S, *step))
     write_fields(folder / "Info.cfg", {
         "ED": 1, "ES": heart.systole_frame, "Group": group, "Height": float(heart.height_cm),
         "NbFrame": FRAMES, "Weight": float(heart.weight_kg),
     })  # fmt: skip
     (folder / "MANDATORY_CITATION.md").write_text(NOTICE)
     return _truth(heart)
+
+
+def contraction(frame: int, systole_frame: int) -> float:
+    """How far the heart is contracted in a frame from 1: 0 at ED, 1 at ES, and back."""
+    before, after = systole_frame - 1, FRAMES + 1 - systole_frame
+    cycle = (frame - 1) / before if frame <= systole_frame else (FRAMES + 1 - frame) / after
+    return float(0.5 - 0.5 * np.cos(np.pi * cycle))
 
 
 def _truth(heart: Heart) -> dict[str, object]:
@@ -103,20 +120,26 @@ def _truth(heart: Heart) -> dict[str, object]:
     }
 
 
-def build(folder: Path, patients: int, seed: int) -> dict[str, object]:
+def build(folder: Path, patients: int, seed: int, full: bool) -> dict[str, object]:
     """Fill an ACDC release with phantoms and return their truth by patient.
 
     Args:
         folder: the release's folder, which exists and is empty.
-        patients: how many; the five groups take turns.
+        patients: how many in `training/`; the five groups take turns.
         seed: the same seed gives the same patient k, however many there are.
+        full: with the cine loops, and `testing/` with half as many patients again.
     """
     (folder / "MANDATORY_CITATION.md").write_text(NOTICE)
     names = list(GROUPS)
     truth: dict[str, object] = {}
-    for number in range(1, patients + 1):
+    # The testing patients begin where the official ones do, and where the others cannot come.
+    first = max(101, patients + 1)
+    testing = range(first, first + math.ceil(patients / 2)) if full else ()
+    for number in (*range(1, patients + 1), *testing):
         name = f"patient{number:03d}"
         rng = np.random.default_rng([seed, 1, number])
+        cine = np.random.default_rng([seed, 5, number]) if full else None
         group = names[(number - 1) % len(names)]
-        truth[name] = _write_patient(folder / "training" / name, name, group, rng)
+        part = "testing" if number in testing else "training"
+        truth[name] = _write_patient(folder / part / name, name, group, rng, cine)
     return truth

@@ -1,5 +1,11 @@
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -8,6 +14,8 @@ from benchmark.data.cache import Cache
 from benchmark.errors import DataError
 from datasets import acdc
 from datasets.case import Case
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def write_case(folder, index: int) -> Case:
@@ -97,3 +105,167 @@ def test_unexpected_label_is_named(cache, cases):
              cases[2].mask)  # fmt: skip
     with pytest.raises(DataError, match="9"):
         cache.load(cases)
+
+
+def damage_json(text: str):
+    return lambda stem: stem.with_suffix(".json").write_text(text)
+
+
+def cut(name: str, keep: float):
+    def apply(stem):
+        path = stem.with_name(f"{stem.name}.{name}.npy")
+        content = path.read_bytes()
+        path.write_bytes(content[: int(keep * len(content))])
+
+    return apply
+
+
+def replace_array(name: str, make):
+    def apply(stem):
+        path = stem.with_name(f"{stem.name}.{name}.npy")
+        np.save(path, make(np.load(path)), allow_pickle=True)
+
+    return apply
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        damage_json(""),
+        damage_json("{"),
+        damage_json("null"),
+        damage_json("[1, 2]"),
+        damage_json('{"shape": 3}'),
+        damage_json('{"shape": [4, 15, 18]}'),
+        lambda stem: stem.with_suffix(".json").write_bytes(b"\xff\x00" * 99),
+        cut("image", 0),
+        cut("image", 0.01),
+        cut("image", 0.999),
+        cut("mask", 0.5),
+        lambda stem: stem.with_name(f"{stem.name}.mask.npy").unlink(),
+        lambda stem: stem.with_name(f"{stem.name}.mask.npy").write_bytes(b"\x93NUMPY\x01\x00" * 99),
+        replace_array("mask", lambda array: array[:-1]),
+        replace_array("mask", lambda array: array.astype(np.int64)),
+        replace_array("image", lambda array: np.array({"not": "an array"}, dtype=object)),
+        replace_array("image", lambda array: array.T.copy().T),
+    ],
+)
+def test_damaged_entry_is_made_again(cache, cases, tmp_path, damage):
+    (whole,) = cache.load(cases[:1])
+    image, mask = np.array(whole.prepared.image), np.array(whole.prepared.mask)
+    del whole
+    (described,) = (tmp_path / "cache").rglob("*.json")
+    damage(described.with_suffix(""))
+    (again,) = cache.load(cases[:1])
+    np.testing.assert_array_equal(again.prepared.image, image)
+    np.testing.assert_array_equal(again.prepared.mask, mask)
+    assert len(entries(tmp_path)) == 3
+
+
+# Runs in a process of its own, which forks before it has any thread.
+KILLED_AND_RACING = """
+import os, signal, sys
+from pathlib import Path
+import nibabel  # before the forks, which would each import it
+from benchmark.data.cache import Cache
+from datasets import acdc
+from datasets.case import Case
+
+folder, sources = Path(sys.argv[1]), Path(sys.argv[2])
+cases = [Case(f"case{k}", f"p{k}", sources / f"image{k}.nii.gz", sources / f"mask{k}.nii.gz", {})
+         for k in range(3)]
+
+def child(work, cache):
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        work()
+        Cache(cache, acdc.INFO, (None, 2.0, 2.0), workers=1).load(cases)
+        os._exit(0)
+    finally:
+        os._exit(1)
+
+def die_at(step):
+    # Before and after every one of the steps that put something on the disk.
+    calls = 0
+    def counted(original):
+        def call(*arguments):
+            nonlocal calls
+            for late in (False, True):
+                if late:
+                    result = original(*arguments)
+                if calls == step:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                calls += 1
+            return result
+        return call
+    os.fsync = counted(os.fsync)
+    Path.replace = counted(Path.replace)
+
+ends = []
+for step in range(99):
+    _, status = os.waitpid(child(lambda: die_at(step), folder / f"killed{step}"), 0)
+    ends.append(status)
+    if status == 0:
+        break
+racing = [child(lambda: None, folder / "racing") for _ in range(4)]
+ends.extend(os.waitpid(pid, 0)[1] for pid in racing)
+print(*ends)
+"""
+
+
+def test_survives_a_kill_at_any_step_and_four_processes_at_once(cases, tmp_path):
+    """Three cases of three files, each flushed and renamed: 36 moments at which to die."""
+    script = tmp_path / "script.py"
+    script.write_text(KILLED_AND_RACING)
+    ended = subprocess.run(
+        [sys.executable, script, tmp_path / "caches", tmp_path],
+        check=True, capture_output=True, text=True, timeout=120,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert ended.stdout.split() == ["9"] * 36 + ["0"] * 5
+    folders = sorted((tmp_path / "caches").iterdir())
+    assert len(folders) == 38
+    fresh = Cache(tmp_path / "cache", acdc.INFO, (None, 2.0, 2.0)).load(cases)
+    for folder in folders:
+        loaded = Cache(folder, acdc.INFO, (None, 2.0, 2.0)).load(cases)
+        for one, two in zip(fresh, loaded, strict=True):
+            np.testing.assert_array_equal(one.prepared.image, two.prepared.image)
+            np.testing.assert_array_equal(one.prepared.mask, two.prepared.mask)
+            assert (one.prepared.mean, one.prepared.box) == (two.prepared.mean, two.prepared.box)
+
+
+MEASURED = """
+import json, resource, sys, time
+from pathlib import Path
+import datasets
+from benchmark.data.cache import Cache
+
+root = datasets.find("acdc", Path(sys.argv[1])).root
+starts = []
+for _ in range(2):
+    before = time.process_time()
+    cases = datasets.read_cases("acdc", root)
+    loaded = Cache(Path(sys.argv[2]), datasets.info("acdc"), (None, 1.25, 1.25)).load(cases)
+    starts.append(time.process_time() - before)
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(json.dumps({"cases": len(loaded), "starts_s": starts, "peak_mib": peak}))
+"""
+
+
+def test_real_scans_take_little_time_and_memory(real_data, tmp_path):
+    """All ACDC scans at hand on the grid of the full profile: 25 s and 1 s on two cores."""
+    if not (real_data / "ACDC").is_dir():
+        pytest.skip("no ACDC at hand")
+    ended = subprocess.run(
+        [sys.executable, "-c", MEASURED, real_data, tmp_path / "cache"],
+        check=True, capture_output=True, text=True, timeout=300,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    found = json.loads(ended.stdout)
+    first, second = found["starts_s"]
+    # Processor time, which does not depend on what else the machine does.
+    assert first < 2 * 25
+    assert second < 2 * 1
+    assert found["peak_mib"] < 1536

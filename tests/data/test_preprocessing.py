@@ -111,3 +111,36 @@ def test_foreground_box():
     assert foreground_box(mask) == ((0, 4), (0, 5), (0, 6))
     mask[1, 2:4, 5] = 1
     assert foreground_box(mask) == ((1, 2), (2, 4), (5, 6))
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.tuples(sizes, sizes, sizes), st.tuples(sizes, sizes, sizes), st.integers(0, 99))
+def test_labels_are_those_of_the_whole_picture(shape, target, seed):
+    """Only the surroundings of the foreground are computed; nothing is lost outside them."""
+    rng = np.random.default_rng(seed)
+    mask = np.zeros(shape, np.uint8)
+    start = [int(rng.integers(size)) for size in shape]
+    stop = [int(rng.integers(first, size)) + 1 for first, size in zip(start, shape, strict=True)]
+    inside = tuple(map(slice, start, stop))
+    mask[inside] = rng.integers(0, 4, mask[inside].shape)
+    shares = np.stack([resample((mask == k).astype(np.float32), target) for k in range(4)])
+    np.testing.assert_allclose(shares.sum(axis=0), 1.0, atol=1e-5)
+    ours = resample_labels(mask, target)
+    covered = np.take_along_axis(shares, ours[np.newaxis].astype(int), 0)[0]
+    assert (covered >= shares.max(axis=0) - 1e-4).all()
+    clear = np.sort(shares, axis=0)
+    clear = clear[-1] - clear[-2] > 1e-4
+    np.testing.assert_array_equal(ours[clear], shares.argmax(axis=0)[clear])
+
+
+def test_one_interpolation_is_the_weighted_sum_of_a_triangle():
+    """Against the dense matrix of the kernel's definition."""
+    rng = np.random.default_rng(4)
+    for before, after in ((30, 11), (11, 30), (17, 16), (7, 1), (1, 5)):
+        scale = before / after
+        centres = np.clip((np.arange(after) + 0.5) * scale - 0.5, 0, before - 1)
+        distance = np.abs(np.arange(before) - centres[:, np.newaxis])
+        weights = np.maximum(0.0, 1.0 - distance / max(scale, 1.0))
+        weights /= weights.sum(axis=1, keepdims=True)
+        array = rng.random((before, 3)).astype(np.float32)
+        np.testing.assert_allclose(resample(array, (after, 3)), weights @ array, atol=1e-6)

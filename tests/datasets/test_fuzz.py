@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -135,3 +139,28 @@ def test_listings(tmp_path, task02):
         (tmp_path / "dataset.json").write_bytes(damaged(sound, rng))
         fault = fault_of(lambda: decathlon.read_cases(tmp_path))
         assert not fault or "dataset.json" in fault or "is missing" in fault
+
+
+def test_hundreds_of_damages_under_limits_of_memory_and_time():
+    """`BENCHMARK_FUZZ=500` makes more of them, `BENCHMARK_FUZZ_SEED` others."""
+    count = os.environ.get("BENCHMARK_FUZZ", "120")
+    ended = subprocess.run(
+        [sys.executable, Path(__file__).with_name("fuzz.py"), count,
+         "--seed", os.environ.get("BENCHMARK_FUZZ_SEED", "0")],
+        capture_output=True, text=True, check=False,
+        # OpenBLAS sets memory aside for every core, which would count against the limit.
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    found = json.loads(ended.stdout)
+    assert found["damages"] == int(count)
+    assert found["peak_mib"] < 2048
+    assert found["read"] > found["damages"] / 20
+    assert found["kinds_of_refusal"] > 20
+
+
+def test_pipes_and_devices_are_no_texts(tmp_path, acdc_patient):
+    folder = acdc_patient(tmp_path / "training/patient001")
+    (folder / "Info.cfg").unlink()
+    os.mkfifo(folder / "Info.cfg")
+    assert "Info.cfg should be a text file" in fault_of(lambda: acdc.read_cases(tmp_path))
