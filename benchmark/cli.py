@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark import __version__
-from benchmark.commands import data, experiment, networks, status, ui
+from benchmark.commands import data, evaluate, experiment, networks, status, ui
 from benchmark.errors import BenchmarkError
 
 # In the order in which --help lists them.
-COMMANDS = (experiment, status, data, networks, ui)
+COMMANDS = (experiment, status, evaluate, data, networks, ui)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

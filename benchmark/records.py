@@ -143,6 +143,25 @@ def read_records(
     return records
 
 
+def external_folder(results: Path, name: str, dataset: str) -> Path:
+    """Return the folder of an external entry: masks that another tool predicted, scored by ours."""
+    return results / "external" / f"{name}-{dataset}"
+
+
+def read_external(results: Path) -> list[dict[str, Any]]:
+    """Return the records of all external entries, in the order of their names."""
+    folders = sorted(path for path in (results / "external").glob("*") if path.is_dir())
+    found = (read_record(folder) for folder in folders)
+    return [record for record in found if record is not None]
+
+
+def stands_beside(external: Mapping[str, Any], run: Mapping[str, Any]) -> bool:
+    """Whether an external entry was scored on the files of a run and by its definitions."""
+    one, other = external["spec"], run["spec"]
+    same = all(one[name] == other.get(name) for name in ("dataset", "source", "fingerprint"))
+    return same and one["protocol"].items() <= other.get("protocol", {}).items()
+
+
 def cases_frame(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """Return one row per run, case and class of all finished runs."""
     return _concatenate(records, "cases.csv")

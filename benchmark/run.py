@@ -26,6 +26,7 @@ from benchmark.records import (
     clinical_frame,
     epochs_frame,
     mixed_versions,
+    read_external,
     read_records,
     write_json,
 )
@@ -54,7 +55,7 @@ def run_plan(plan: Plan, results: Path, console: Console, *, jobs: int | None = 
     else:
         console.print("Nothing to run: every run of the plan has its record.")
         records = _records(plan, results)
-        if _made_from(records) != _noted(results):
+        if _made_from([*records, *read_external(results)]) != _noted(results):
             _write_report(plan, results)
         _show(records, results, console)
     console.print(f"{time.monotonic() - begin:.0f} s in all.")
@@ -135,10 +136,11 @@ def _write_report(plan: Plan, results: Path) -> tuple[list[Path], list[dict[str,
     records = _records(plan, results)
     if not records:
         return [], []
-    frames = (cases_frame(records), epochs_frame(records), clinical_frame(records))
+    shown = [*records, *read_external(results)]
+    frames = (cases_frame(shown), epochs_frame(shown), clinical_frame(shown))
     with locked(results / ".locks" / "report"):  # two invocations may end at once
-        files = write_report(results, records, *frames)
-        write_json(results / "report" / MADE_FROM, _made_from(records))
+        files = write_report(results, shown, *frames)
+        write_json(results / "report" / MADE_FROM, _made_from(shown))
     return files, records
 
 
@@ -162,10 +164,11 @@ def _show(records: Sequence[dict[str, Any]], results: Path, console: Console) ->
     from benchmark.report.terminal import clinical_table, leaderboard_table
 
     if records:
-        console.print(leaderboard_table(list(records), cases_frame(records)))
-        clinical = clinical_frame(records)
+        shown = [*records, *read_external(results)]
+        console.print(leaderboard_table(shown, cases_frame(shown)))
+        clinical = clinical_frame(shown)
         if len(clinical):
-            console.print(clinical_table(list(records), clinical))
+            console.print(clinical_table(shown, clinical))
         if warning := mixed_versions(records):
             console.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
         console.print(f"Report: {results / 'report'}", soft_wrap=True, markup=False)

@@ -36,6 +36,8 @@ class DatasetInfo:
         counts: Official numbers of patients and cases.
         spacing_mm: Usual spacing of the files, `(z, y, x)`; 1 along an axis that images lack.
         dims: Spatial dimensions of one case: 3 for volumes, 2 for planar images.
+        regions: Unions of classes that are scored beside them, as labels by name: what others
+            publish as one structure. A region is no class: nothing is trained on it.
     """
 
     name: str
@@ -50,6 +52,7 @@ class DatasetInfo:
     counts: Mapping[str, int] = field(hash=False)
     spacing_mm: tuple[float, float, float] = (1.0, 1.0, 1.0)
     dims: int = 3
+    regions: Mapping[str, tuple[int, ...]] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)

@@ -63,9 +63,14 @@ def search(data_root: Path, is_root: Callable[[Path], bool]) -> Path | None:
 
 def is_phantom(root: Path) -> bool:
     """Whether the files under `root` are synthetic: a marker lies at the top of the release."""
-    if (root / PHANTOM_MARKER).is_file():
-        return True
-    return root.name in _INNER_FOLDERS and (root.parent / PHANTOM_MARKER).is_file()
+    return phantom_marker(root) is not None
+
+
+def phantom_marker(root: Path) -> Path | None:
+    """The file that says from which numbers the phantom at `root` was made, or `None`."""
+    places = (root, root.parent) if root.name in _INNER_FOLDERS else (root,)
+    found = (place / PHANTOM_MARKER for place in places)
+    return next((path for path in found if path.is_file()), None)
 
 
 def image_path(folder: Path, stem: str) -> Path | None:

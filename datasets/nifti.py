@@ -99,6 +99,40 @@ def pair_faults(case: Case, info: DatasetInfo) -> list[DatasetError]:
     return faults
 
 
+def read_masks(
+    truth: Path, prediction: Path, labels: Collection[int], *, dims: int | None = None
+) -> tuple[Volume, Volume]:
+    """Read a true and a predicted label map, and check that they lie on the same grid.
+
+    Args:
+        truth: As in `read_mask`.
+        prediction: Likewise; made by any tool.
+        labels: As in `read_mask`.
+        dims: As in `read_image`; by default the prediction must have the axes of the truth.
+
+    Raises:
+        DatasetError: Either cannot be read, or their shapes, spacings or positions differ.
+    """
+    one = _read_grid(truth, dims)
+    other = _read_grid(prediction, one.values.ndim)
+    expected, found = _mask(truth, one, labels), _mask(prediction, other, labels)
+    fault = ""
+    if found.array.shape != expected.array.shape:
+        fault = f"the shape {found.array.shape}, {truth} has {expected.array.shape}"
+    elif not _same_spacing(one, other):
+        fault = f"the spacing {in_mm(found.spacing_mm)}, {truth} has {in_mm(expected.spacing_mm)}"
+    elif one.oriented and other.oriented:
+        apart = _distance_mm(one, other)
+        if apart > _SAME_CORNER * min(expected.spacing_mm):
+            fault = f"an affine that puts it up to {apart:.3g} mm away from {truth}"
+    if fault:
+        raise DatasetError(
+            f"{prediction} has {fault} (slowest axis first). Resample it to the grid of the truth, "
+            "nearest neighbour, or predict on the original images."
+        )
+    return expected, found
+
+
 def source_files(path: Path) -> tuple[Path, ...]:
     """The files that hold the image at `path`: itself, and the pixels beside an `.mhd` header.
 
@@ -176,11 +210,12 @@ def _mask(path: Path, grid: Grid, labels: Collection[int]) -> Volume:
             target[...] = plane
     if strange:
         shown = ", ".join(f"{value:g}" for value in sorted(strange)[:_SHOWN])
+        wanted = f"{allowed}" if len(allowed) <= 2 * _SHOWN else f"0 to {allowed[-1]}"
         raise DatasetError(
             f"{path} holds values that are not labels: {shown}"
-            f"{' and more' if len(strange) > _SHOWN else ''}. Expected only {allowed}. Masks that "
-            "were saved as JPEG, or resized with interpolation, hold grey levels: use the masks of "
-            "the official release."
+            f"{' and more' if len(strange) > _SHOWN else ''}. Expected only {wanted}. Masks that "
+            "were saved as JPEG, or resized with interpolation, hold grey levels: use the masks as "
+            "their makers saved them."
         )
     return Volume(array, grid.spacing_mm, grid.affine)
 
@@ -231,14 +266,12 @@ def _is_metaimage(path: Path) -> bool:
 
 def _check_same_place(case: Case, image: Grid, mask: Grid) -> None:
     """Compare spacing and position with a tolerance: headers differ in codes and rounding."""
-    import numpy as np
-
     if image.values.shape != mask.values.shape:
         raise DatasetError(
             f"{case.mask} has the shape {mask.values.shape} but its image {case.image.name} has "
             f"{image.values.shape}. Mask and image must be of the same exam and size. {AGAIN}"
         )
-    if not np.allclose(image.spacing_mm, mask.spacing_mm, rtol=_SAME_SPACING, atol=0):
+    if not _same_spacing(image, mask):
         raise DatasetError(
             f"{case.mask} has the spacing {in_mm(mask.spacing_mm)} but its image "
             f"{case.image.name} has {in_mm(image.spacing_mm)} (slowest axis first). "
@@ -246,17 +279,29 @@ def _check_same_place(case: Case, image: Grid, mask: Grid) -> None:
         )
     if not (image.oriented and mask.oriented):  # one says nothing of its position: no conflict
         return
-    extent = np.zeros(3)
-    extent[: image.values.ndim] = np.array(image.values.shape[::-1][:3]) - 1
-    corners = np.array(
-        [[x, y, z, 1] for x in (0, extent[0]) for y in (0, extent[1]) for z in (0, extent[2])]
-    )
-    apart = np.abs(corners @ (image.affine - mask.affine).T).max()
+    apart = _distance_mm(image, mask)
     if apart > _SAME_CORNER * min(image.spacing_mm):
         raise DatasetError(
             f"{case.mask} lies up to {apart:.3g} mm away from its image {case.image.name}: "
             f"their affines differ. One header was altered. {AGAIN}"
         )
+
+
+def _same_spacing(one: Grid, other: Grid) -> bool:
+    pairs = zip(one.spacing_mm, other.spacing_mm, strict=True)
+    return all(math.isclose(a, b, rel_tol=_SAME_SPACING) for a, b in pairs)
+
+
+def _distance_mm(one: Grid, other: Grid) -> float:
+    """How far the corners of two grids of one shape are apart."""
+    import numpy as np
+
+    extent = np.zeros(3)
+    extent[: one.values.ndim] = np.array(one.values.shape[::-1][:3]) - 1
+    corners = np.array(
+        [[x, y, z, 1] for x in (0, extent[0]) for y in (0, extent[1]) for z in (0, extent[2])]
+    )
+    return float(np.abs(corners @ (one.affine - other.affine).T).max())
 
 
 def _write_whole(path: Path, content: bytes) -> None:

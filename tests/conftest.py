@@ -53,6 +53,9 @@ def spec() -> RunSpec:
         compile="none",
         backend="tensorflow",
         overlap=0.0,
+        postprocessing="none",
+        surface_definition="metrics_reloaded",
+        nsd_tolerance_mm=2.0,
     )
     return RunSpec(
         architecture="unet",

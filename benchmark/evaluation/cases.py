@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from benchmark.errors import DataError
 from benchmark.evaluation.endpoints import CLINICAL_COLUMNS, ClinicalCollector
 from benchmark.evaluation.inference import Predictor
 from benchmark.evaluation.metrics import METRICS, score
+from benchmark.evaluation.postprocessing import keep_largest
 from benchmark.experiment.spec import RunSpec
 from benchmark.records import write_table
 from datasets import nifti
@@ -24,7 +25,7 @@ from datasets.case import DatasetError, DatasetInfo
 METADATA = ("phase", "group", "view", "quality")
 CASE_COLUMNS = (
     "run", "architecture", "dataset", "source", "fold", "seed", "case", "patient", *METADATA,
-    "class", "outcome", *METRICS, "inference_s",
+    "class", "kind", "outcome", *METRICS, "inference_s",
 )  # fmt: skip
 
 
@@ -33,7 +34,7 @@ class Evaluation:
     """The scores of one run.
 
     Attributes:
-        rows: One row per case and class, as in ``cases.csv``.
+        rows: One row per case and class or region, as in ``cases.csv``.
         inference_s: Time per case from prepared image to native label map.
     """
 
@@ -42,15 +43,17 @@ class Evaluation:
 
     def summary(self) -> dict[str, float]:
         """Return the mean over cases of the mean over scored classes, for Dice and IoU."""
-        return {name: self._mean(name) for name in ("dice", "iou")}
+        return {name: foreground_mean(self.rows, name) for name in ("dice", "iou")}
 
-    def _mean(self, metric: str) -> float:
-        per_case: dict[str, list[float]] = {}
-        for row in self.rows:
-            if row["outcome"] != "both_empty":
-                per_case.setdefault(row["case"], []).append(row[metric])
-        means = [float(np.mean(values)) for values in per_case.values()]
-        return float(np.mean(means)) if means else float("nan")
+
+def foreground_mean(rows: Iterable[Mapping[str, Any]], metric: str) -> float:
+    """Return the mean over cases of the mean over scored classes; regions do not count."""
+    per_case: dict[str, list[float]] = {}
+    for row in rows:
+        if row["outcome"] != "both_empty" and row["kind"] == "class":
+            per_case.setdefault(row["case"], []).append(row[metric])
+    means = [float(np.mean(values)) for values in per_case.values()]
+    return float(np.mean(means)) if means else float("nan")
 
 
 def evaluate(
@@ -61,6 +64,7 @@ def evaluate(
     info: DatasetInfo,
     unannotated: Collection[str],
     folder: Path,
+    largest: Collection[int] = (),
 ) -> Evaluation:
     """Predict and score test cases on their own grids; write ``cases.csv``, masks and pictures.
 
@@ -71,11 +75,13 @@ def evaluate(
         info: The dataset.
         unannotated: Classes that no mask of the dataset shows; they are not scored.
         folder: The run's folder.
+        largest: Labels of which only the largest piece is kept, as part of the inference.
 
     Raises:
         DataError: A case's files can no longer be read.
     """
     classes = {name: label for name, label in info.classes.items() if name not in unannotated}
+    regions = scored_regions(info, unannotated)
     axes = {"run": spec.key, "architecture": spec.architecture, "dataset": spec.dataset,
             "source": spec.source, "fold": spec.fold, "seed": spec.seed}  # fmt: skip
     clinical = ClinicalCollector(classes)
@@ -87,13 +93,20 @@ def evaluate(
         prepared = cached.prepared.in_memory()  # reading the cache is not inference
         begin = time.perf_counter()
         predicted = predictor.mask(prepared)
+        if largest:
+            predicted = keep_largest(predicted, largest)
         seconds.append(time.perf_counter() - begin)
         try:
             image, truth = nifti.read_pair(cached.case, info)
         except DatasetError as error:
             raise DataError(str(error)) from None
         nifti.write_mask(folder / "predictions" / f"{cached.case.id}.nii.gz", predicted, like=truth)
-        scores = score(truth.array, predicted, truth.spacing_mm, classes)
+        scores = score(
+            truth.array, predicted, truth.spacing_mm, classes,
+            regions=regions,
+            tolerance_mm=spec.protocol.nsd_tolerance_mm,
+            definition=spec.protocol.surface_definition,
+        )  # fmt: skip
         clinical.add(cached.case, truth.array, predicted, truth.spacing_mm)
         rows += [
             {
@@ -106,16 +119,21 @@ def evaluate(
             }
             for scored in scores
         ]
-        dice = [float(row["dice"]) for row in scores if row["outcome"] != "both_empty"]
         _write_picture(
             folder / "slices" / f"{cached.case.id}.npz",
             image.array, truth.array, predicted, truth.spacing_mm,
-            dice=float(np.mean(dice)) if dice else float("nan"),
+            dice=foreground_mean(rows[-len(scores) :], "dice"),
         )  # fmt: skip
     write_table(folder / "cases.csv", rows, CASE_COLUMNS)
     measured = [{**axes, **row} for row in clinical.rows()]
     write_table(folder / "clinical.csv", measured, CLINICAL_COLUMNS)
     return Evaluation(rows, seconds)
+
+
+def scored_regions(info: DatasetInfo, unannotated: Collection[str]) -> dict[str, tuple[int, ...]]:
+    """Return the regions of the dataset all of whose labels are annotated."""
+    missing = {info.classes[name] for name in unannotated}
+    return {name: labels for name, labels in info.regions.items() if missing.isdisjoint(labels)}
 
 
 def unannotated_classes(info: DatasetInfo, cases: Sequence[CachedCase]) -> list[str]:

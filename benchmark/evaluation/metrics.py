@@ -158,7 +158,8 @@ def score(
         definition: Which definition of surface distances holds.
 
     Returns:
-        Rows with `class`, `outcome` and every metric of `METRICS` by its name.
+        Rows with `class`, `kind` ("class" or "region"), `outcome` and every metric of `METRICS` by
+        its name. Means over the classes of a case leave regions out: they hold voxels twice.
 
     Raises:
         GeometryError: If shapes or spacing do not fit together.
@@ -187,7 +188,11 @@ def score(
             tolerance_mm=tolerance_mm,
             definition=definition,
         )
-        row: dict[str, str | float] = {"class": name, "outcome": comparison.outcome}
+        row: dict[str, str | float] = {
+            "class": name,
+            "kind": "class" if name in classes else "region",
+            "outcome": comparison.outcome,
+        }
         row.update({metric.name: metric.of(comparison) for metric in METRICS.values()})
         rows.append(row)
     return rows

@@ -1,16 +1,110 @@
 """An optional step after prediction: keep the largest piece of each structure.
 
-Off unless it helps: whoever applies it to test cases has shown on validation cases that it raises
-their mean (`helps`).
+It has to earn its place: a class is cleaned on test cases only if cleaning it raised its mean Dice
+on the validation cases of the run (`choose`).
 """
 
-from collections.abc import Collection, Sequence
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy import ndimage
 
-Labels = npt.NDArray[np.integer]
+from benchmark.data.cache import CachedCase
+from benchmark.data.preprocessing import Labels
+from benchmark.errors import DataError
+from benchmark.evaluation import overlap
+from benchmark.evaluation.inference import Predictor
+from benchmark.evaluation.surface import bounding_box
+from datasets import nifti
+from datasets.case import DatasetError, DatasetInfo
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What keeping the largest piece of one class did to its mean validation Dice.
+
+    Attributes:
+        before: Mean over validation cases without the step; NaN where no case shows the class.
+        after: The same with the step.
+    """
+
+    before: float
+    after: float
+
+    @property
+    def applied(self) -> bool:
+        """Whether test cases are cleaned too; a tie is no reason to act."""
+        return self.after > self.before
+
+
+@dataclass(frozen=True)
+class Decision:
+    """For which classes a run keeps the largest piece, and why.
+
+    Attributes:
+        cases: Number of validation cases it rests on.
+        verdicts: By name of the class.
+        labels: The labels to clean.
+    """
+
+    cases: int
+    verdicts: Mapping[str, Verdict]
+    labels: tuple[int, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain types, as they are written to ``record.json``."""
+        return {
+            "step": "largest_component",
+            "validation_cases": self.cases,
+            "classes": {
+                name: {
+                    "applied": verdict.applied,
+                    "validation_dice_without": verdict.before,
+                    "validation_dice_with": verdict.after,
+                }
+                for name, verdict in self.verdicts.items()
+            },
+        }
+
+
+def choose(predictor: Predictor, validation: Sequence[CachedCase], info: DatasetInfo) -> Decision:
+    """Predict whole validation cases on their own grids and see for which classes cleaning helps.
+
+    Classes are decided one by one: cleaning one never changes the voxels of another.
+
+    Args:
+        predictor: Applies the trained model.
+        validation: The cases that chose the epoch; never test cases.
+        info: The dataset.
+
+    Raises:
+        DataError: A mask can no longer be read.
+    """
+    labels = info.classes.values()
+    scores: dict[int, list[tuple[float, float]]] = {label: [] for label in labels}
+    for cached in validation:
+        predicted = predictor.mask(cached.prepared.in_memory())
+        cleaned = keep_largest(predicted, labels)
+        try:
+            truth = nifti.read_mask(cached.case.mask, labels, dims=info.dims).array
+        except DatasetError as error:
+            raise DataError(str(error)) from None
+        for label, pairs in scores.items():
+            structure = truth == label
+            before, after = (
+                overlap.dice(overlap.count(structure, each == label))
+                for each in (predicted, cleaned)
+            )
+            # Absent from truth and prediction: excluded, as everywhere. The step empties no mask.
+            if not np.isnan(before):
+                pairs.append((before, after))
+    verdicts = {name: _verdict(scores[label]) for name, label in info.classes.items()}
+    applied = tuple(info.classes[name] for name, verdict in verdicts.items() if verdict.applied)
+    return Decision(len(validation), verdicts, applied)
 
 
 def keep_largest(label_map: Labels, labels: Collection[int]) -> Labels:
@@ -24,25 +118,18 @@ def keep_largest(label_map: Labels, labels: Collection[int]) -> Labels:
         A new label map of the same type.
     """
     cleaned = label_map.copy()
+    box = bounding_box(label_map != 0)
     for label in labels:
-        pieces, count = ndimage.label(label_map == label, np.ones((3,) * label_map.ndim))
+        pieces, count = ndimage.label(label_map[box] == label, np.ones((3,) * label_map.ndim))
         if count > 1:
             sizes = np.bincount(pieces.ravel())
             sizes[0] = 0
-            cleaned[(pieces > 0) & (pieces != sizes.argmax())] = 0
+            cleaned[box][(pieces > 0) & (pieces != sizes.argmax())] = 0
     return cleaned
 
 
-def helps(before: Sequence[float], after: Sequence[float]) -> bool:
-    """Whether validation scores (higher is better) rose on average; a tie is no reason to act.
-
-    Raises:
-        ValueError: If the two are not scores of the same cases.
-    """
-    if len(before) != len(after) or not len(before):
-        raise ValueError(
-            "Expected scores of the same validation cases without and with the step. "
-            f"Received: {len(before)} and {len(after)} scores."
-        )
-    gain = np.asarray(after, dtype=np.float64) - np.asarray(before, dtype=np.float64)
-    return bool(np.nanmean(gain) > 0) if not np.isnan(gain).all() else False
+def _verdict(pairs: Sequence[tuple[float, float]]) -> Verdict:
+    if not pairs:
+        return Verdict(float("nan"), float("nan"))
+    before, after = np.mean(pairs, axis=0)
+    return Verdict(float(before), float(after))

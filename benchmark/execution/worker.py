@@ -169,6 +169,7 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
     from benchmark.data.cache import Cache
     from benchmark.evaluation.cases import evaluate, unannotated_classes
     from benchmark.evaluation.inference import Predictor
+    from benchmark.evaluation.postprocessing import choose
     from benchmark.training import devices
     from benchmark.training.fit import fit
     from datasets.splits import make_split
@@ -233,6 +234,20 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
         "epoch_s": float(np.median(fitted.epoch_s)),
         "peak_device_mib": devices.peak_device_mib(),
     }
+    model.load_weights(fitted.weights)
+    predictor = Predictor(
+        model,
+        spec.patch,
+        batch_size=spec.batch_size,
+        overlap=protocol.overlap,
+        exclusive=protocol.loss != "one_vs_rest",
+    )
+    largest: tuple[int, ...] = ()
+    if protocol.postprocessing == "largest_component":
+        with watch.span("postprocessing_s"):
+            emit({"event": "stage", "stage": "choosing post-processing"})
+            decision = choose(predictor, validation, info)
+        record["postprocessing"], largest = decision.to_dict(), decision.labels
     with watch.span("preprocessing_s"):
         # Only now: nothing of a test case is read before training has ended.
         testing = cache.load(sides["test"], tell)
@@ -240,17 +255,9 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
     record["unannotated_classes"] = missing
     with watch.span("evaluate_s"):
         emit({"event": "stage", "stage": "evaluating"})
-        model.load_weights(fitted.weights)
-        predictor = Predictor(
-            model,
-            spec.patch,
-            batch_size=spec.batch_size,
-            overlap=protocol.overlap,
-            exclusive=protocol.loss != "one_vs_rest",
-        )
         evaluation = evaluate(
             predictor, testing,
-            spec=spec, info=info, unannotated=missing, folder=order.folder,
+            spec=spec, info=info, unannotated=missing, folder=order.folder, largest=largest,
         )  # fmt: skip
     inference_ms = 1e3 * np.asarray(evaluation.inference_s)
     record["timing"] |= {

@@ -57,6 +57,10 @@ class ProtocolSection(Section):
     compile: Literal["auto", "xla", "none"] = "auto"
     backend: Literal["tensorflow", "jax", "torch"] = "tensorflow"
     overlap: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    postprocessing: Literal["none", "largest_component"] = "largest_component"
+    # The names of benchmark.evaluation.surface.DEFINITIONS, which a plan need not import.
+    surface_definition: Literal["metrics_reloaded", "pooled", "area_weighted"] = "metrics_reloaded"
+    nsd_tolerance_mm: Annotated[float, Field(gt=0, le=100)] = 2.0
 
 
 class DatasetSection(Section):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import datasets
@@ -11,6 +12,8 @@ from benchmark.experiment.config import Experiment
 from benchmark.experiment.matrix import Source
 from benchmark.experiment.spec import digest
 from datasets import phantom
+from datasets.case import Case
+from datasets.layout import phantom_marker
 from datasets.splits import make_split
 
 
@@ -71,11 +74,10 @@ def phantom_source(experiment: Experiment, name: str, results: Path) -> Source:
     """Describe the phantom of a dataset; its files need not exist yet."""
     patients = experiment.datasets[name].phantom_patients
     seed = experiment.phantom_seed
-    parameters = [name, patients, seed, phantom.VERSION]
     return Source(
         root=results / "phantoms" / f"{patients}-{seed}" / phantom.folder_name(name),
         source="phantom",
-        fingerprint=digest(parameters)[:16],
+        fingerprint=_phantom_fingerprint(name, patients, seed, phantom.VERSION),
         cases=0,
         patients=patients,
     )
@@ -92,6 +94,32 @@ def ensure_phantoms(experiment: Experiment, sources: Mapping[str, Source], resul
             datasets.write_phantom(
                 name, source.root.parent, patients=source.patients, seed=experiment.phantom_seed
             )
+
+
+def fingerprint(name: str, root: Path, cases: Sequence[Case]) -> str:
+    """Digest the cases of a release as they lie on disk; of a phantom, what it was made from.
+
+    A phantom thus has the same fingerprint before it is written, after, and anywhere else.
+
+    Raises:
+        DatasetError: A file is gone.
+    """
+    marker = phantom_marker(root)
+    if marker is not None:
+        try:
+            made_from = json.loads(marker.read_text(encoding="utf-8"))
+            numbers = [made_from[key] for key in ("patients", "seed", "version")]
+        except (ValueError, KeyError, TypeError):
+            pass  # a marker that does not say: the files are all there is to go by
+        else:
+            return _phantom_fingerprint(name, *numbers, full=bool(made_from.get("full")))
+    return datasets.fingerprint(name, root, cases)[:16]
+
+
+def _phantom_fingerprint(
+    name: str, patients: int, seed: int, version: int, *, full: bool = False
+) -> str:
+    return digest([name, patients, seed, version, *(["full"] if full else [])])[:16]
 
 
 def _source(
@@ -113,7 +141,7 @@ def _source(
         root=found.root,
         source=found.source,
         release=found.release,
-        fingerprint=datasets.fingerprint(name, found.root, cases)[:16],
+        fingerprint=fingerprint(name, found.root, cases),
         cases=len(cases),
         patients=len({case.patient for case in cases}),
     )

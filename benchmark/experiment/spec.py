@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,10 @@ class Protocol:
         compile: ``auto``, ``xla`` or ``none``.
         backend: Keras backend.
         overlap: Overlap of neighbouring inference windows as a part of the window.
+        postprocessing: ``none``, or ``largest_component``: keep the largest piece of each class
+            for which that helped on validation cases.
+        surface_definition: Which definition of surface distances holds.
+        nsd_tolerance_mm: Distance up to which two surfaces agree, for NSD.
     """
 
     split: str
@@ -67,6 +71,9 @@ class Protocol:
     compile: str
     backend: str
     overlap: float
+    postprocessing: str
+    surface_definition: Literal["metrics_reloaded", "pooled", "area_weighted"]
+    nsd_tolerance_mm: float
 
     @functools.cached_property
     def plain(self) -> Mapping[str, Any]:

@@ -31,14 +31,15 @@ def write_report(
         clinical: the rows of all ``clinical.csv``.
 
     Returns:
-        The paths written: ``leaderboard.csv``, ``.md``, ``.tex``, ``cases.csv``,
-        ``clinical.csv``, ``.md``, ``.tex``, then figures.
+        The paths written: ``leaderboard.csv``, ``.md``, ``.tex``, ``cases.csv``, ``strata.csv``,
+        ``.md``, ``clinical.csv``, ``.md``, ``.tex``, then figures.
     """
     from benchmark.report.clinical import agreement_frame
     from benchmark.report.clinical_tables import write_clinical
     from benchmark.report.figures import write_figures
     from benchmark.report.groups import comparison_groups
     from benchmark.report.leaderboard import leaderboard
+    from benchmark.report.strata import write_strata
     from benchmark.report.tables import write_tables
 
     folder = results / "report"
@@ -46,6 +47,7 @@ def write_report(
     frame = leaderboard(groups)
     return [
         *write_tables(folder, frame, groups),
+        *write_strata(folder, groups),
         *write_clinical(folder, agreement_frame(groups, clinical), groups, clinical),
         *write_figures(folder / "figures", frame, groups, clinical),
     ]

@@ -41,8 +41,8 @@ class Table:
 
 
 def score_table(frame: pd.DataFrame, group: Group) -> Table:
-    """Rank, Dice with interval, IoU, Dice per class and HD95, and what they rest on."""
-    classes = group.classes
+    """Rank, Dice with interval, IoU, Dice per class and region, HD95, and what they rest on."""
+    classes = [*group.classes, *group.region_names]
     scores = [("iou", DIGITS, "high"), *((f"dice_{name}", DIGITS, "high") for name in classes)]
     if "hd95_mm" in frame and frame["hd95_mm"].notna().any():
         scores.append(("hd95_mm", HD95_DIGITS, "low"))
@@ -139,9 +139,18 @@ def footers(frame: pd.DataFrame, group: Group) -> list[str]:
         "Scored: pairs of case and class present in truth and prediction. Excluded: absent from "
         "both, no score. Failed: missed or invented by the network, scored 0."
     )
+    if group.region_names:
+        names = ", ".join(style.words(name) for name in group.region_names)
+        notes.append(f"Unions of classes, hence in no mean and no count: {names}.")
     if group.unannotated:
         names = ", ".join(style.words(name) for name in group.unannotated)
         notes.append(f"Classes without annotation in these files, hence not scored: {names}.")
+    guests = sorted({run.title for run in group.runs if run.external})
+    if guests:
+        notes.append(
+            f"Predicted elsewhere and only scored here, by the same rules on the same files: "
+            f"{', '.join(guests)}. How and on which patients these were trained is not known."
+        )
     partial = [row for _, row in frame.iterrows() if row["status"] == PARTIAL]
     if partial:
         names = ", ".join(row_title(row["architecture"], row["variant"]) for row in partial)

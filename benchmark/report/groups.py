@@ -15,13 +15,15 @@ from typing import Any
 
 import pandas as pd
 
+from benchmark.records import stands_beside
 from benchmark.report import style
 
 OK = "ok"
+EXTERNAL = style.EXTERNAL
 
 _CASE_COLUMNS = (
     *("run", "architecture", "dataset", "source", "fold", "seed", "case", "patient", "class"),
-    *("outcome", "dice", "iou"),
+    *("kind", "outcome", "dice", "iou"),
 )
 _EPOCH_COLUMNS = ("run", "architecture", "epoch", "loss", "validation_dice", "elapsed_s")
 
@@ -31,7 +33,7 @@ class Run:
     """The parts of a record that a report uses.
 
     ``variant`` tells runs of one architecture in one group apart when their options differ; it is
-    empty when they do not.
+    empty when they do not. That of an external entry, which is no run of ours, is ``external``.
     """
 
     key: str
@@ -54,6 +56,7 @@ class Run:
     path: Path
     release: str = ""
     device: Mapping[str, Any] = field(default_factory=dict)
+    external: bool = False
 
     @property
     def name(self) -> tuple[str, str]:
@@ -79,7 +82,9 @@ class Group:
         title: the dataset, and whatever is needed to tell this group from the others.
         slug: the same for file names, such as ``acdc_phantom``.
         runs: sorted by architecture, fold and seed.
-        cases: the rows of ``cases.csv`` of the runs that are ok, plus a column ``variant``.
+        cases: the rows of ``cases.csv`` of the runs that are ok, plus a column ``variant``; classes
+            alone, so that every mean over them is one over classes.
+        regions: the rows of the same files that score unions of classes.
         epochs: the rows of ``epochs.csv`` of all runs, plus a column ``variant``.
     """
 
@@ -91,6 +96,7 @@ class Group:
     runs: tuple[Run, ...]
     cases: pd.DataFrame
     epochs: pd.DataFrame
+    regions: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def phantom(self) -> bool:
@@ -107,6 +113,11 @@ class Group:
         """Names of the scored classes in the order of their labels."""
         labels = {name: label for run in self.runs for name, label in run.labels.items()}
         return sorted(labels, key=lambda name: (labels[name], name))
+
+    @property
+    def region_names(self) -> list[str]:
+        """Names of the scored unions of classes."""
+        return sorted(self.regions["class"].unique()) if len(self.regions) else []
 
     @property
     def unannotated(self) -> list[str]:
@@ -165,11 +176,15 @@ def comparison_groups(
     """Sort records, cases and epochs into groups, in the order dataset, source, protocol.
 
     Args:
-        records: parsed ``record.json`` files, each with ``path``, the folder of the run.
+        records: parsed ``record.json`` files, each with ``path``, the folder of the run. External
+            entries among them join every group of runs that were scored on the same files by the
+            same definitions, with the cases that those runs tested.
         cases: the rows of all ``cases.csv``; may be empty.
         epochs: the rows of all ``epochs.csv`` with a column ``run``; may be empty.
     """
-    runs = [_parse(record) for record in records]
+    runs = [_parse(record) for record in records if not record.get("external")]
+    entries = [record for record in records if record.get("external")]
+    by_key = {str(record["key"]): record for record in records}
     keyed: dict[tuple[str, str, str], list[Run]] = {}
     for run in runs:
         keyed.setdefault((run.dataset, run.source, run.protocol_hash), []).append(run)
@@ -185,6 +200,17 @@ def comparison_groups(
             profiles = sorted({run.profile for run in ordered} - {""})
             title += f" · {'/'.join(profiles) or 'protocol'} {digest[:8]}"
             slug += f"_{digest[:8]}"
+        rows = _rows((run for run in ordered if run.ok), cases_of, _CASE_COLUMNS)
+        guests = [
+            replace(_parse(entry), protocol_hash=digest, variant=EXTERNAL, external=True)
+            for entry in entries
+            if stands_beside(entry, by_key[ordered[0].key])
+        ]
+        if guests and len(rows):
+            theirs = _rows(guests, cases_of, _CASE_COLUMNS)
+            rows = pd.concat([rows, theirs[theirs["case"].isin(rows["case"])]], ignore_index=True)
+            ordered += guests
+        is_region = rows.get("kind", pd.Series("class", rows.index)) == "region"
         groups.append(
             Group(
                 dataset=dataset,
@@ -193,8 +219,9 @@ def comparison_groups(
                 title=title,
                 slug=slug,
                 runs=tuple(ordered),
-                cases=_rows((run for run in ordered if run.ok), cases_of, _CASE_COLUMNS),
+                cases=rows[~is_region].reset_index(drop=True),
                 epochs=_rows(ordered, epochs_of, _EPOCH_COLUMNS),
+                regions=rows[is_region].reset_index(drop=True),
             )
         )
     return groups
@@ -218,7 +245,7 @@ def _parse(record: Mapping[str, Any]) -> Run:
         options=options,
         dataset=str(spec["dataset"]),
         source=str(spec["source"]),
-        protocol_hash=str(record["protocol_hash"]),
+        protocol_hash=str(record.get("protocol_hash", "")),
         profile=str(record.get("profile") or ""),
         fold=int(spec["fold"]),
         seed=int(spec["seed"]),

@@ -38,7 +38,7 @@ def leaderboard(groups: Sequence[Group], *, seed: int = 0) -> pd.DataFrame:
 
     Returns:
         The frame, with machine names and full precision. ``dice_<class>`` exists for every class
-        of any group, ``hd95_mm`` where the cases have it.
+        and region of any group, ``hd95_mm`` where the cases have it.
     """
     rows: list[dict[str, Any]] = []
     for group in groups:
@@ -105,6 +105,7 @@ _COUNTS = ("seeds", "folds", "runs", "patients", "cases", "scored", "excluded", 
 
 def _columns(groups: Sequence[Group]) -> list[str]:
     classes = sorted({name for group in groups for name in group.classes})
+    regions = sorted({name for group in groups for name in group.region_names})
     hd95 = ["hd95_mm"] if any("hd95_mm" in group.cases for group in groups) else []
     return [
         *(
@@ -118,7 +119,7 @@ def _columns(groups: Sequence[Group]) -> list[str]:
             "status",
         ),
         *("rank", "dice", "dice_low", "dice_high", "iou"),
-        *(f"dice_{name}" for name in classes),
+        *(f"dice_{name}" for name in (*classes, *regions)),
         *hd95,
         *("parameters", "train_s", "inference_ms", "peak_rss_mib", "peak_device_mib"),
         *("device", "precision"),
@@ -128,7 +129,8 @@ def _columns(groups: Sequence[Group]) -> list[str]:
 
 
 def _group_rows(group: Group, *, seed: int) -> list[dict[str, Any]]:
-    per_case, per_class = case_scores(group.cases), class_scores(group.cases)
+    per_case = case_scores(group.cases)
+    per_class = class_scores(pd.concat([group.cases, group.regions]))
     everything = set(per_case["case"])
     rows, failures = [], []
     for name in group.names:
@@ -178,12 +180,14 @@ def _scored_row(
         "excluded": int((rows["outcome"] == "both_empty").sum()),
         "failed": int(rows["outcome"].isin(_FAILED_OUTCOMES).sum()),
     }
+    if runs[0].external:  # not trained here, on no fold and with no seed that we know of
+        row |= dict.fromkeys(("seeds", "folds", "runs"))
     if len(patients):
         interval = bootstrap_mean(patients.tolist(), seed=seed, draws=DRAWS, level=0.95)
         row |= {"dice": interval.mean, "dice_low": interval.low, "dice_high": interval.high}
     if "hd95_mm" in cases:
         row["hd95_mm"] = patient_means(cases, "hd95_mm").mean()
-    for label in group.classes:
+    for label in (*group.classes, *group.region_names):
         of_class = classes[classes["class"] == label]
         row[f"dice_{label}"] = patient_means(of_class, "dice").mean()
     return row

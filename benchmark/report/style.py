@@ -86,6 +86,16 @@ _OTHER_LOOKS = (
     ("#7F7F7F", "p"),
 )
 
+# The variant of what was predicted elsewhere and only scored here; greys, so that no entry is taken
+# for one of the networks that were trained under one protocol.
+EXTERNAL = "external"
+_EXTERNAL_LOOKS = (
+    ("#3D3D3D", "*"),
+    ("#8C8C8C", "h"),
+    ("#636363", "d"),
+    ("#B0B0B0", "8"),
+)
+
 # Structures on a grey image; warm and light, since error colours (below) are saturated.
 CLASS_COLOURS: Mapping[str, str] = {
     "left_ventricle": "#FFE34D",
@@ -129,11 +139,14 @@ def looks(variants: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Look]:
 
     The colour belongs to the architecture, whatever else is in the report; variants of one
     architecture (other widths, say) get lighter tints of it. Architectures unknown here take the
-    remaining colours in alphabetical order.
+    remaining colours in alphabetical order, external entries greys.
     """
     ordered = sorted(set(variants))
-    unknown = sorted({name for name, _ in ordered} - set(_ARCHITECTURE_LOOKS))
+    external = sorted(name for name, variant in ordered if variant == EXTERNAL)
+    unknown = sorted({name for name, _ in ordered} - set(_ARCHITECTURE_LOOKS) - set(external))
     by_name = dict(_ARCHITECTURE_LOOKS)
+    for index, name in enumerate(external):
+        by_name[name] = _EXTERNAL_LOOKS[index % len(_EXTERNAL_LOOKS)]
     for index, name in enumerate(unknown):
         by_name[name] = _OTHER_LOOKS[index % len(_OTHER_LOOKS)]
     result = {}

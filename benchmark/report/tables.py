@@ -69,7 +69,7 @@ def write_texts(folder: Path, texts: Mapping[str, str]) -> list[Path]:
 def all_cases(groups: Sequence[Group]) -> pd.DataFrame:
     """Every row of every case of the runs that are ok, with the protocol of its group."""
     parts = [
-        group.cases.assign(protocol_hash=group.protocol_hash)
+        pd.concat([group.cases, group.regions]).assign(protocol_hash=group.protocol_hash)
         for group in groups
         if not group.cases.empty
     ]

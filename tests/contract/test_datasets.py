@@ -39,6 +39,10 @@ def test_the_description_is_complete(name):
     for text in (info.title, info.licence, info.citation, info.homepage, info.instructions):
         assert text.strip() == text != ""
     assert all(count > 0 for count in info.counts.values())
+    for name, labels in info.regions.items():
+        assert name not in info.classes
+        assert len(labels) > 1
+        assert set(labels) <= set(info.classes.values())
     hash(info)
 
 

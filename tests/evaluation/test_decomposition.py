@@ -8,7 +8,6 @@ from hypothesis.extra.numpy import arrays
 
 from benchmark.evaluation.decomposition import DiceLoss, dice_by_position, dice_loss
 from benchmark.evaluation.metrics import METRICS
-from benchmark.evaluation.postprocessing import helps, keep_largest
 
 pairs = st.sampled_from([(6, 7), (4, 5, 6)]).flatmap(
     lambda shape: st.tuples(arrays(np.bool_, shape), arrays(np.bool_, shape))
@@ -81,26 +80,3 @@ def test_positions_need_a_heart_and_a_stack():
     assert dice_by_position(empty, empty, {"lv": 1}) == []
     with pytest.raises(ValueError, match="two label maps"):
         dice_by_position(empty[0], empty[0], {"lv": 1})
-
-
-def test_only_the_largest_piece_stays():
-    labels = np.zeros((10, 10), np.uint8)
-    labels[1:5, 1:5] = 1
-    labels[5, 5] = 1  # touches by a corner
-    labels[8, 8] = 1
-    labels[8, 1] = labels[1, 8] = 2
-    cleaned = keep_largest(labels, [1])
-    assert cleaned.dtype == labels.dtype
-    assert np.count_nonzero(cleaned == 1) == 17
-    assert np.count_nonzero(cleaned == 2) == 2
-    assert np.count_nonzero(keep_largest(labels, [1, 2]) == 2) == 1
-    assert labels[8, 8] == 1, "the input is left alone"
-
-
-def test_a_step_is_kept_only_if_it_helps():
-    assert helps([0.8, 0.7], [0.8, 0.72])
-    assert not helps([0.8, 0.7], [0.8, 0.7])
-    assert not helps([0.8, 0.7], [0.9, 0.5])
-    assert not helps([math.nan], [math.nan])
-    with pytest.raises(ValueError, match="same validation cases"):
-        helps([0.8], [])

@@ -86,7 +86,8 @@ def test_the_rows_of_score():
     rows = score(truth, prediction, spacing_mm, CLASSES, regions=regions)
     assert [row["class"] for row in rows] == [*CLASSES, "epicardium"]
     assert [row["outcome"] for row in rows] == ["both_empty", "scored", "scored", "scored"]
-    assert all(list(row) == ["class", "outcome", *METRICS] for row in rows)
+    assert [row["kind"] for row in rows] == ["class", "class", "class", "region"]
+    assert all(list(row) == ["class", "kind", "outcome", *METRICS] for row in rows)
     for row, labels in zip(rows[1:], ([2], [3], [2, 3]), strict=True):
         wanted = every_metric(np.isin(truth, labels), np.isin(prediction, labels), spacing_mm)
         assert {name: row[name] for name in METRICS} == wanted

@@ -47,7 +47,8 @@ def steps(monkeypatch, tmp_path):
 
     def fake_evaluate(*_, **__):
         log.append("evaluate")
-        rows = [{"case": "4", "class": "a", "outcome": "scored", "dice": 0.5, "iou": 0.4}]
+        rows = [{"case": "4", "class": "a", "kind": "class", "outcome": "scored",
+                 "dice": 0.5, "iou": 0.4}]  # fmt: skip
         return cases.Evaluation(rows, [0.1])
 
     model = SimpleNamespace(trainable_weights=[np.zeros((2, 3))], load_weights=lambda path: None)
@@ -76,6 +77,27 @@ def test_rule_test_cases_are_read_after_training(steps, spec, tmp_path):
     assert record["split"] == {"train": ["p0", "p1", "p2"], "validation": ["p3"], "test": ["p4"]}
     assert record["params"] == 6
     assert record["summary"]["dice"] == 0.5
+
+
+def test_postprocessing_is_decided_before_test_cases_are_read(steps, spec, tmp_path, monkeypatch):
+    from dataclasses import replace
+
+    from benchmark.evaluation import cases, postprocessing
+    from benchmark.evaluation.postprocessing import Decision, Verdict
+
+    decision = Decision(1, {"right_ventricle": Verdict(0.5, 0.6)}, (1,))
+    monkeypatch.setattr(postprocessing, "choose", lambda *_: steps.append("choose") or decision)
+    evaluate = cases.evaluate
+    cleaned = []
+    monkeypatch.setattr(
+        cases, "evaluate", lambda *_, **given: cleaned.append(given["largest"]) or evaluate()
+    )
+    protocol = replace(spec.protocol, postprocessing="largest_component")
+    record, _ = run(replace(spec, protocol=protocol), tmp_path)
+    assert steps == ["read 0,1,2", "read 3", "fit", "choose", "read 4", "evaluate"]
+    assert cleaned == [(1,)]
+    assert record["postprocessing"] == decision.to_dict()
+    assert record["timing"]["postprocessing_s"] >= 0
 
 
 @pytest.mark.parametrize(

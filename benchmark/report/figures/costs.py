@@ -25,7 +25,12 @@ def draw(
     group: Group, rows: pd.DataFrame, looks: Mapping[tuple[str, str], style.Look]
 ) -> Figure | None:
     """Two panels that share the Dice axis; None where no architecture has a score."""
-    scored = {name: row for name, row in scores_by_name(rows).items() if not pd.isna(row["dice"])}
+    scored = {
+        name: row
+        for name, row in scores_by_name(rows).items()
+        # What an external entry cost is not known.
+        if not pd.isna(row["dice"]) and name[1] != style.EXTERNAL
+    }
     if not scored:
         return None
     handles = _handles(scored, looks) + style.remarks(group.failures)

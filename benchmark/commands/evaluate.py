@@ -1,0 +1,136 @@
+"""``evaluate``: masks of any tool, scored by the rules of the benchmark."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.commands import Commands, console, results_option
+from benchmark.errors import BenchmarkError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def add(commands: Commands) -> None:
+    """Add the parser of the command."""
+    parser = commands.add_parser(
+        "evaluate", parents=[results_option()],
+        help="score folders of masks made by any tool (nnU-Net, MONAI)",
+    )  # fmt: skip
+    parser.add_argument("truth", type=Path, metavar="TRUTH",
+                        help="folder of true masks, the dataset's tree, or one mask")  # fmt: skip
+    parser.add_argument("predictions", type=Path, metavar="PREDICTIONS",
+                        help="folder of masks named after their cases, or one mask")  # fmt: skip
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--dataset", metavar="NAME", help="gives classes and what is known of cases")
+    what.add_argument(
+        "--classes", metavar="NAME=LABEL,...", type=_classes,
+        help="names of the labels without a dataset (default: label_1, label_2, ...)",
+    )  # fmt: skip
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write a row per case "
+                        "and class as CSV")  # fmt: skip
+    parser.add_argument("--name", help="put it on the leaderboard, as an external entry")
+    parser.add_argument(
+        "--definition", default="metrics_reloaded",
+        choices=("metrics_reloaded", "pooled", "area_weighted"),
+        help="definition of surface distances (default: metrics_reloaded)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--tolerance-mm", type=_tolerance, default=2.0, metavar="MM",
+        help="tolerance of NSD (default: 2)",
+    )  # fmt: skip
+    parser.add_argument("--skip-missing", action="store_true", help="leave cases without a "
+                        "prediction out, instead of counting them as missed")  # fmt: skip
+    parser.set_defaults(command=_evaluate)
+
+
+def _classes(text: str) -> dict[str, int]:
+    named: dict[str, int] = {}
+    for part in text.split(","):
+        name, _, label = part.strip().partition("=")
+        if not name or not label.isdecimal() or not 1 <= int(label) <= 255:
+            raise argparse.ArgumentTypeError(
+                f"expected name=label pairs with labels from 1 to 255, such as "
+                f"left_ventricle=3,myocardium=2; received {part.strip()!r}"
+            )
+        if name in named or int(label) in named.values():
+            raise argparse.ArgumentTypeError(f"{part.strip()!r} repeats a name or a label")
+        named[name] = int(label)
+    return named
+
+
+def _tolerance(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a positive number of mm, received {text!r}")
+    return value
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    import datasets
+    from benchmark.evaluation import external
+    from benchmark.evaluation.folders import COLUMNS, score_folders
+    from benchmark.evaluation.show import show_scores
+    from benchmark.records import write_table
+
+    info = datasets.info(options.dataset) if options.dataset else None
+    found = None
+    if options.name is not None:
+        external.check_name(options.name)
+        if info is None:
+            raise BenchmarkError(
+                f"--name {options.name}: expected --dataset too: the leaderboard has one table "
+                f"per dataset ({', '.join(datasets.NAMES)})."
+            )
+        found = external.locate(info, options.truth)
+    if options.output is not None and options.output.is_dir():
+        raise BenchmarkError(f"-o {options.output}: expected a file to write, found a folder.")
+    out = console()
+    with out.status("scoring") as status:
+        scores = score_folders(
+            options.truth, options.predictions,
+            info=info, classes=options.classes, definition=options.definition,
+            tolerance_mm=options.tolerance_mm, skip_missing=options.skip_missing,
+            progress=lambda done, total: status.update(f"scoring: {done} of {total} cases"),
+        )  # fmt: skip
+    if options.output is not None:
+        write_table(options.output, scores.rows, COLUMNS)
+    show_scores(
+        scores, out,
+        definition=options.definition, tolerance_mm=options.tolerance_mm,
+        skipped=options.skip_missing,
+    )  # fmt: skip
+    if options.output is not None:
+        out.print(f"Rows: {options.output}", soft_wrap=True, markup=False)
+    if info is not None and found is not None:
+        record = external.write_entry(
+            options.results, options.name, info, found, scores,
+            definition=options.definition, tolerance_mm=options.tolerance_mm,
+        )  # fmt: skip
+        _say_where(record, options.results, out)
+    return 0
+
+
+def _say_where(record: dict[str, object], results: Path, out: Console) -> None:
+    from benchmark.evaluation.show import plural
+    from benchmark.records import external_folder, read_records, stands_beside
+
+    spec = record["spec"]
+    assert isinstance(spec, dict)
+    folder = external_folder(results, spec["architecture"], spec["dataset"])
+    beside = [run for run in read_records(results) if stands_beside(record, run)]
+    protocols = sorted({str(run["protocol_hash"]) for run in beside})
+    where = (
+        f"The next report shows it beside {plural(len(beside), 'run')} "
+        f"(protocol {', '.join(protocols)})."
+        if beside
+        else "No run in the results was scored on the same files by the same definitions yet; the "
+        "report will show it beside the first that is."
+    )
+    out.print(f"Entry: {folder}. {where}", soft_wrap=True, markup=False)

@@ -1,0 +1,176 @@
+"""Masks that any tool predicted, scored against the truth by the rules of the benchmark."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark.errors import DataError
+from benchmark.evaluation.cases import METADATA, scored_regions
+from benchmark.evaluation.comparison import DEFAULT_TOLERANCE_MM
+from benchmark.evaluation.endpoints import ClinicalCollector
+from benchmark.evaluation.matching import Target, find_pairs
+from benchmark.evaluation.metrics import METRICS, score
+from benchmark.evaluation.surface import Definition
+from datasets import nifti
+from datasets.case import Case, DatasetError, DatasetInfo
+
+# The order in which the table is asked for; what else is known stands behind it.
+_FIRST = (
+    "case", "class", "dice", "iou", "precision", "recall", "hd_mm", "hd95_mm", "assd_mm",
+    "masd_mm", "nsd", "volume_error_ml",
+)  # fmt: skip
+COLUMNS = (
+    *_FIRST, "kind", "outcome", "patient", *METADATA,
+    *(name for name in METRICS if name not in _FIRST),
+)  # fmt: skip
+
+_ALL_LABELS = range(1, 256)
+
+
+@dataclass(frozen=True)
+class FolderScores:
+    """What came of comparing two folders.
+
+    Attributes:
+        rows: One row per case and class or region, with the keys `COLUMNS`.
+        clinical: One row per patient, endpoint and method, with `ENDPOINT_COLUMNS`; none without a
+            dataset, which tells what the classes are.
+        classes: Label by name of what was scored.
+        unannotated: Classes of the dataset that no true mask shows; they are not scored.
+        missing: Cases without a prediction.
+        unused: Predictions without a truth.
+    """
+
+    rows: list[dict[str, Any]]
+    clinical: list[dict[str, Any]]
+    classes: dict[str, int]
+    unannotated: list[str]
+    missing: list[str]
+    unused: list[Path]
+
+
+def score_folders(
+    truth: Path,
+    predictions: Path,
+    *,
+    info: DatasetInfo | None = None,
+    classes: Mapping[str, int] | None = None,
+    definition: Definition = "metrics_reloaded",
+    tolerance_mm: float = DEFAULT_TOLERANCE_MM,
+    skip_missing: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> FolderScores:
+    """Score every true mask against the prediction of the same name.
+
+    A truth without a prediction is scored as if nothing had been predicted: its structures are
+    missed. Predictions without a truth are named, and have no score.
+
+    Args:
+        truth: A folder of masks, at any depth, or one mask; with `info` also the dataset's tree.
+        predictions: A folder of masks, at any depth, or one mask.
+        info: The dataset: gives classes, regions, and what is known of its cases.
+        classes: Label by name where there is no dataset; by default every label of the truth.
+        definition: Which definition of surface distances holds.
+        tolerance_mm: Tolerance of NSD.
+        skip_missing: Leave cases without a prediction out (they are still named).
+        progress: Called with (done, total) after each case.
+
+    Raises:
+        DataError: There is nothing to compare, names are ambiguous, a file cannot be read, holds
+            other labels, or does not lie on the grid of its truth.
+    """
+    try:
+        targets, unused = find_pairs(truth, predictions, info)
+        missing = [target.case for target in targets if target.prediction is None]
+        with ThreadPoolExecutor(_cores()) as pool:
+            # Unpacking, distance transforms and most of NumPy release the interpreter lock.
+            named, unannotated = _classes(targets, info, classes, pool)
+            regions = scored_regions(info, unannotated) if info else {}
+            clinical = ClinicalCollector(named if info else {})
+            job = partial(
+                _score, clinical=clinical, classes=named, regions=regions,
+                dims=info.dims if info else None,
+                labels=tuple((info.classes if info else named).values()),
+                definition=definition, tolerance_mm=tolerance_mm,
+            )  # fmt: skip
+            chosen = [each for each in targets if each.prediction or not skip_missing]
+            rows: list[dict[str, Any]] = []
+            for done, scored in enumerate(pool.map(job, chosen), start=1):
+                rows += scored
+                if progress:
+                    progress(done, len(chosen))
+    except DatasetError as error:
+        raise DataError(str(error)) from None
+    return FolderScores(rows, clinical.rows(), named, unannotated, missing, unused)
+
+
+def _classes(
+    targets: Sequence[Target],
+    info: DatasetInfo | None,
+    classes: Mapping[str, int] | None,
+    pool: ThreadPoolExecutor,
+) -> tuple[dict[str, int], list[str]]:
+    """The classes to score, and those of the dataset that no true mask shows."""
+    if classes:
+        return dict(classes), []
+    dims = info.dims if info else None
+    wanted = set(info.classes.values()) if info else set(_ALL_LABELS)
+    shown: set[int] = set()
+    step = 2 * _cores()
+    for start in range(0, len(targets), step):
+        # Most often the first masks show everything, and the rest need not be read for this.
+        group = [target.truth for target in targets[start : start + step]]
+        shown |= set().union(*pool.map(partial(_labels, wanted=wanted, dims=dims), group))
+        if shown >= wanted:
+            break
+    if info:
+        named = {name: label for name, label in info.classes.items() if label in shown}
+        return named, [name for name in info.classes if name not in named]
+    if not shown:
+        raise DataError(f"{targets[0].truth.parent}: expected masks with labels, found only 0.")
+    return {f"label_{label}": label for label in sorted(shown)}, []
+
+
+def _labels(path: Path, *, wanted: Collection[int], dims: int | None) -> set[int]:
+    counts = np.bincount(nifti.read_mask(path, wanted, dims=dims).array.ravel())
+    return {int(label) for label in np.flatnonzero(counts)} - {0}
+
+
+def _score(
+    target: Target,
+    *,
+    clinical: ClinicalCollector,
+    classes: Mapping[str, int],
+    regions: Mapping[str, tuple[int, ...]],
+    labels: Collection[int],
+    dims: int | None,
+    definition: Definition,
+    tolerance_mm: float,
+) -> list[dict[str, Any]]:
+    if target.prediction is None:
+        truth = nifti.read_mask(target.truth, labels, dims=dims)
+        predicted = np.zeros_like(truth.array)
+    else:
+        truth, found = nifti.read_masks(target.truth, target.prediction, labels, dims=dims)
+        predicted = found.array
+    metadata = target.metadata or {}
+    case = Case(target.case, target.patient, target.truth, target.truth, metadata)
+    clinical.add(case, truth.array, predicted, truth.spacing_mm)
+    known = {name: metadata.get(name, "") for name in METADATA}
+    scores = score(
+        truth.array, predicted, truth.spacing_mm, classes,
+        regions=regions, tolerance_mm=tolerance_mm, definition=definition,
+    )  # fmt: skip
+    return [{"case": target.case, "patient": target.patient, **known, **row} for row in scores]
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
