@@ -34,6 +34,11 @@ def add(commands: Commands) -> None:
     report = commands.add_parser(
         "report", parents=[asked], help="write tables and figures from the records"
     )
+    report.add_argument(
+        "--mix-protocols", action="store_true",
+        help="put every run on the plan's datasets that results hold, whatever its protocol, in "
+             "one table per dataset, marked and without ranks (written to report-mixed)",
+    )  # fmt: skip
     report.set_defaults(command=_report)
 
 
@@ -106,6 +111,8 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from benchmark.run import report_plan
+    from benchmark.reporting import report_plan
 
-    return report_plan(_make_plan(options), options.results, console())
+    return report_plan(
+        _make_plan(options), options.results, console(), mix_protocols=options.mix_protocols
+    )

@@ -14,6 +14,7 @@ from benchmark.data.cache import CachedCase
 from benchmark.data.preprocessing import Array, Labels, scale_intensity
 from benchmark.errors import DataError
 from benchmark.evaluation.endpoints import CLINICAL_COLUMNS, ClinicalCollector
+from benchmark.evaluation.errors import ERROR_COLUMNS, locate_errors
 from benchmark.evaluation.inference import Predictor
 from benchmark.evaluation.metrics import METRICS, score
 from benchmark.evaluation.postprocessing import keep_largest
@@ -25,7 +26,7 @@ from datasets.case import DatasetError, DatasetInfo
 METADATA = ("phase", "group", "view", "quality")
 CASE_COLUMNS = (
     "run", "architecture", "dataset", "source", "fold", "seed", "case", "patient", *METADATA,
-    "class", "kind", "outcome", *METRICS, "inference_s",
+    "class", "kind", "outcome", *METRICS, *ERROR_COLUMNS, "inference_s",
 )  # fmt: skip
 
 
@@ -107,6 +108,7 @@ def evaluate(
             tolerance_mm=spec.protocol.nsd_tolerance_mm,
             definition=spec.protocol.surface_definition,
         )  # fmt: skip
+        errors = locate_errors(truth.array, predicted, truth.spacing_mm, classes)
         clinical.add(cached.case, truth.array, predicted, truth.spacing_mm)
         rows += [
             {
@@ -115,6 +117,7 @@ def evaluate(
                 "patient": cached.case.patient,
                 **{name: cached.case.metadata.get(name, "") for name in METADATA},
                 **scored,
+                **errors.get(str(scored["class"]), {}),
                 "inference_s": seconds[-1],
             }
             for scored in scores

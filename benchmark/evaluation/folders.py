@@ -16,6 +16,7 @@ from benchmark.errors import DataError
 from benchmark.evaluation.cases import METADATA, scored_regions
 from benchmark.evaluation.comparison import DEFAULT_TOLERANCE_MM
 from benchmark.evaluation.endpoints import ClinicalCollector
+from benchmark.evaluation.errors import ERROR_COLUMNS, locate_errors
 from benchmark.evaluation.matching import Target, find_pairs
 from benchmark.evaluation.metrics import METRICS, score
 from benchmark.evaluation.surface import Definition
@@ -29,7 +30,7 @@ _FIRST = (
 )  # fmt: skip
 COLUMNS = (
     *_FIRST, "kind", "outcome", "patient", *METADATA,
-    *(name for name in METRICS if name not in _FIRST),
+    *(name for name in METRICS if name not in _FIRST), *ERROR_COLUMNS,
 )  # fmt: skip
 
 _ALL_LABELS = range(1, 256)
@@ -169,7 +170,14 @@ def _score(
         truth.array, predicted, truth.spacing_mm, classes,
         regions=regions, tolerance_mm=tolerance_mm, definition=definition,
     )  # fmt: skip
-    return [{"case": target.case, "patient": target.patient, **known, **row} for row in scores]
+    errors = locate_errors(truth.array, predicted, truth.spacing_mm, classes)
+    return [
+        {
+            "case": target.case, "patient": target.patient, **known, **row,
+            **errors.get(str(row["class"]), {}),
+        }
+        for row in scores
+    ]  # fmt: skip
 
 
 def _cores() -> int:

@@ -16,8 +16,10 @@ def write_report(
     cases: pd.DataFrame,
     epochs: pd.DataFrame,
     clinical: pd.DataFrame,
+    *,
+    mix_protocols: bool = False,
 ) -> list[Path]:
-    """Write ``results/report``: leaderboard, scores of all cases, clinical agreement, figures.
+    """Write ``results/report``: leaderboard, statistics, errors, clinical agreement, figures.
 
     Runs are compared only within a dataset, source and protocol. Runs that failed are rows with
     their status.
@@ -29,25 +31,33 @@ def write_report(
         epochs: the rows of all ``epochs.csv`` with ``run, architecture, dataset, source, fold,
             seed``.
         clinical: the rows of all ``clinical.csv``.
+        mix_protocols: put the protocols of a dataset and source side by side in one table, marked
+            and without ranks, and write to ``results/report-mixed``.
 
     Returns:
         The paths written: ``leaderboard.csv``, ``.md``, ``.tex``, ``cases.csv``, ``strata.csv``,
-        ``.md``, ``clinical.csv``, ``.md``, ``.tex``, then figures.
+        ``.md``, ``clinical.csv``, ``.md``, ``.tex``, the analyses, then figures.
     """
+    from benchmark.report.analyses import write_analyses
     from benchmark.report.clinical import agreement_frame
     from benchmark.report.clinical_tables import write_clinical
+    from benchmark.report.errors import write_errors
     from benchmark.report.figures import write_figures
     from benchmark.report.groups import comparison_groups
     from benchmark.report.leaderboard import leaderboard
+    from benchmark.report.stability import rankings
     from benchmark.report.strata import write_strata
     from benchmark.report.tables import write_tables
 
-    folder = results / "report"
-    groups = comparison_groups(records, cases, epochs)
+    folder = results / ("report-mixed" if mix_protocols else "report")
+    groups = comparison_groups(records, cases, epochs, mix_protocols=mix_protocols)
     frame = leaderboard(groups)
+    found = rankings(frame, groups)
     return [
         *write_tables(folder, frame, groups),
         *write_strata(folder, groups),
         *write_clinical(folder, agreement_frame(groups, clinical), groups, clinical),
-        *write_figures(folder / "figures", frame, groups, clinical),
+        *write_analyses(folder, frame, groups, found),
+        *write_errors(folder, groups),
+        *write_figures(folder / "figures", frame, groups, clinical, found),
     ]

@@ -12,8 +12,15 @@ import pandas as pd
 from benchmark.report import style
 from benchmark.report.groups import OK, Group, dataset_title, row_title
 from benchmark.report.leaderboard import DIGITS, HD95_DIGITS, PARTIAL, rounded_ranks
+from benchmark.report.protocols import apart, protocol_notes
 
 NOTHING = "—"
+SD_DIGITS = 4  # spreads of runs lie in the third decimal of Dice
+TIERS = (
+    "Tier: not separable from the tier's leader (paired randomisation test over patients, Holm, "
+    "5 %). Rank interval: 95 % of bootstrap draws of patients; P(best): share of the draws in "
+    "which it ranks first. Ranks are decided on Dice as printed."
+)
 
 
 @dataclass(frozen=True)
@@ -34,14 +41,18 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A printed table: every row has one cell for each column."""
+    """A printed table: every row has one cell for each column.
+
+    ``breaks`` are indices of rows that begin something new, such as a tier.
+    """
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
+    breaks: frozenset[int] = frozenset()
 
 
 def score_table(frame: pd.DataFrame, group: Group) -> Table:
-    """Rank, Dice with interval, IoU, Dice per class and region, HD95, and what they rest on."""
+    """Tier, rank, Dice with interval, IoU, Dice per class and region, HD95, what they rest on."""
     classes = [*group.classes, *group.region_names]
     scores = [("iou", DIGITS, "high"), *((f"dice_{name}", DIGITS, "high") for name in classes)]
     if "hd95_mm" in frame and frame["hd95_mm"].notna().any():
@@ -55,8 +66,13 @@ def score_table(frame: pd.DataFrame, group: Group) -> Table:
         Column("Dataset", "left"),
         Column("Source", "left"),
         Column("Architecture", "left"),
+        Column("Tier"),
         Column("Rank"),
+        Column("Rank interval"),
+        Column("P(best)"),
         Column("Dice [95 % interval]"),
+        Column("SD over seeds"),
+        Column("SD over folds"),
         *(
             Column(headings.get(name) or f"Dice {style.words(name.removeprefix('dice_'))}")
             for name, _, _ in scores
@@ -70,14 +86,18 @@ def score_table(frame: pd.DataFrame, group: Group) -> Table:
     rows = []
     for position, (_, row) in enumerate(frame.iterrows()):
         head = _head(row, group)
-        rank = Cell(NOTHING if pd.isna(row["rank"]) else str(row["rank"]))
+        standing = [
+            Cell(text)
+            for text in (count(row["tier"]), count(row["rank"]), rank_interval(row), p_best(row))
+        ]
         if not _is_scored(row):
             text = f"{NOTHING} ({row['status']})"
-            body = [rank, Cell(text), *(Cell(NOTHING) for _ in columns[5:])]
+            body = [*standing, Cell(text), *(Cell(NOTHING) for _ in columns[8:])]
         else:
             body = [
-                rank,
+                *standing,
                 Cell(dice_interval(row), places["dice"][position]),
+                *(Cell(number(row[name], SD_DIGITS)) for name in ("seed_sd", "fold_sd")),
                 *(
                     Cell(number(row[name], digits), places[name][position])
                     for name, digits, _ in scores
@@ -86,7 +106,9 @@ def score_table(frame: pd.DataFrame, group: Group) -> Table:
                 *(Cell(count(row[name])) for name in ("excluded", "failed")),
             ]
         rows.append((*head, *body))
-    return Table(columns, tuple(rows))
+    tiers = frame["tier"].fillna(0).tolist()
+    breaks = frozenset(index for index in range(1, len(tiers)) if tiers[index] != tiers[index - 1])
+    return Table(columns, tuple(rows), breaks)
 
 
 def cost_table(frame: pd.DataFrame, group: Group) -> Table:
@@ -142,6 +164,14 @@ def footers(frame: pd.DataFrame, group: Group) -> list[str]:
     if group.region_names:
         names = ", ".join(style.words(name) for name in group.region_names)
         notes.append(f"Unions of classes, hence in no mean and no count: {names}.")
+    if frame["tier"].notna().any():
+        notes.append(TIERS)
+    if frame["seed_sd"].notna().any() or frame["fold_sd"].notna().any():
+        notes.append(
+            "SD over seeds: standard deviation of the mean Dice of runs that differ in their seed "
+            "alone; over folds likewise. Neither is part of the interval."
+        )
+    notes += protocol_notes(group)
     if group.unannotated:
         names = ", ".join(style.words(name) for name in group.unannotated)
         notes.append(f"Classes without annotation in these files, hence not scored: {names}.")
@@ -175,10 +205,13 @@ def _precision(names: Any) -> str:
 
 def caption(group: Group) -> str:
     """One line that names the group."""
+    if group.mixed:
+        return f"{dataset_title(group.runs)}, {group.source} data, MIXED PROTOCOLS"
     digest = group.protocol_hash[:8]
     profiles = "/".join(sorted({run.profile for run in group.runs} - {""}))
     profile = f", profile {profiles}" if profiles else ""
-    return f"{dataset_title(group.runs)}, {group.source} data{profile}, protocol {digest}"
+    title = f"{dataset_title(group.runs)}, {group.source} data{profile}"
+    return f"{title}, protocol {digest}{apart(group)}"
 
 
 def dice_interval(row: Mapping[str, Any] | pd.Series[Any]) -> str:
@@ -197,6 +230,22 @@ def status(row: Mapping[str, Any] | pd.Series[Any]) -> str:
 def number(value: float, digits: int) -> str:
     """A number with fixed decimals, or a dash."""
     return NOTHING if _missing(value) or math.isinf(value) else f"{value:.{digits}f}"
+
+
+def rank_interval(row: Mapping[str, Any] | pd.Series[Any]) -> str:
+    """Best and worst rank: ``1–3``, or ``2`` where both are one."""
+    low, high = count(row["rank_low"]), count(row["rank_high"])
+    return low if low == high else f"{low}–{high}"
+
+
+def p_best(row: Mapping[str, Any] | pd.Series[Any]) -> str:
+    """Probability of being best; what is not 0 or 1 is not printed as such."""
+    value = row["p_best"]
+    if _missing(value):
+        return NOTHING
+    if 0 < value < 0.005:
+        return "< 0.01"
+    return "> 0.99" if 0.995 <= value < 1 else f"{value:.2f}"
 
 
 def count(value: Any) -> str:

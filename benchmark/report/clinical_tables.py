@@ -10,9 +10,9 @@ import pandas as pd
 
 from benchmark.report.cells import NOTHING, Cell, Column, Table, caption, count, number
 from benchmark.report.clinical import ENDPOINTS, METHODS, patient_values, without_endpoints
+from benchmark.report.document import latex_table, markdown_table, markdown_text, write_texts
 from benchmark.report.groups import Group, row_title
 from benchmark.report.leaderboard import by_group
-from benchmark.report.tables import latex_table, markdown_table, markdown_text, write_texts
 from benchmark.statistics.agreement import EF_CLASSES, ef_confusion
 
 _R_DIGITS = 3

@@ -17,6 +17,7 @@ import pandas as pd
 
 from benchmark.records import stands_beside
 from benchmark.report import style
+from benchmark.report.protocols import MIXED, join_protocols
 
 OK = "ok"
 EXTERNAL = style.EXTERNAL
@@ -57,6 +58,7 @@ class Run:
     release: str = ""
     device: Mapping[str, Any] = field(default_factory=dict)
     external: bool = False
+    protocol: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> tuple[str, str]:
@@ -86,6 +88,7 @@ class Group:
             alone, so that every mean over them is one over classes.
         regions: the rows of the same files that score unions of classes.
         epochs: the rows of ``epochs.csv`` of all runs, plus a column ``variant``.
+        others: the protocols of groups of the same dataset and source, by their hash.
     """
 
     dataset: str
@@ -97,6 +100,22 @@ class Group:
     cases: pd.DataFrame
     epochs: pd.DataFrame
     regions: pd.DataFrame = field(default_factory=pd.DataFrame)
+    others: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def protocols(self) -> dict[str, Mapping[str, Any]]:
+        """What each protocol in the group says, by its hash; more than one only on request."""
+        return {run.protocol_hash: run.protocol for run in reversed(self.runs)}
+
+    @property
+    def mixed(self) -> bool:
+        """Whether runs of several protocols stand in this group."""
+        return len(self.protocols) > 1
+
+    @property
+    def protocol_of(self) -> dict[str, str]:
+        """The hash of each run's protocol by its key."""
+        return {run.key: run.protocol_hash for run in self.runs}
 
     @property
     def phantom(self) -> bool:
@@ -135,7 +154,7 @@ class Group:
             [
                 f"{self.source} data, n = {patients} patients, {cases} cases",
                 *([f"profile {profiles}"] if profiles else []),
-                f"protocol {self.protocol_hash[:8]}",
+                "mixed protocols" if self.mixed else f"protocol {self.protocol_hash[:8]}",
             ]
         )
 
@@ -171,7 +190,11 @@ def row_title(architecture: str, variant: str) -> str:
 
 
 def comparison_groups(
-    records: Sequence[Mapping[str, Any]], cases: pd.DataFrame, epochs: pd.DataFrame
+    records: Sequence[Mapping[str, Any]],
+    cases: pd.DataFrame,
+    epochs: pd.DataFrame,
+    *,
+    mix_protocols: bool = False,
 ) -> list[Group]:
     """Sort records, cases and epochs into groups, in the order dataset, source, protocol.
 
@@ -181,6 +204,8 @@ def comparison_groups(
             same definitions, with the cases that those runs tested.
         cases: the rows of all ``cases.csv``; may be empty.
         epochs: the rows of all ``epochs.csv`` with a column ``run``; may be empty.
+        mix_protocols: put all protocols of one dataset and source into one group; the variant of
+            each run then carries the mark of its protocol.
     """
     runs = [_parse(record) for record in records if not record.get("external")]
     entries = [record for record in records if record.get("external")]
@@ -188,15 +213,26 @@ def comparison_groups(
     keyed: dict[tuple[str, str, str], list[Run]] = {}
     for run in runs:
         keyed.setdefault((run.dataset, run.source, run.protocol_hash), []).append(run)
+    keyed = {key: _with_variants(members) for key, members in keyed.items()}
+    protocols = {key: members[0].protocol for key, members in keyed.items()}
+    if mix_protocols:
+        keyed = join_protocols(keyed)
     # Split the two tables once: filtering them anew for every group would be quadratic.
     cases_of = _by_run(cases)
     epochs_of = _by_run(epochs)
     groups = []
     for (dataset, source, digest), members in sorted(keyed.items()):
-        ordered = sorted(_with_variants(members), key=_order)
-        rivals = [key for key in keyed if key[:2] == (dataset, source)]
+        ordered = sorted(members, key=_order)
+        others = {
+            key[2]: protocol
+            for key, protocol in protocols.items()
+            if key[:2] == (dataset, source) and key[2] != digest
+        }
         title, slug = dataset_title(ordered), f"{dataset}_{source}"
-        if len(rivals) > 1:
+        if digest == MIXED:
+            title += " · mixed protocols"
+            slug += "_mixed"
+        elif others:
             profiles = sorted({run.profile for run in ordered} - {""})
             title += f" · {'/'.join(profiles) or 'protocol'} {digest[:8]}"
             slug += f"_{digest[:8]}"
@@ -204,7 +240,7 @@ def comparison_groups(
         guests = [
             replace(_parse(entry), protocol_hash=digest, variant=EXTERNAL, external=True)
             for entry in entries
-            if stands_beside(entry, by_key[ordered[0].key])
+            if digest != MIXED and stands_beside(entry, by_key[ordered[0].key])
         ]
         if guests and len(rows):
             theirs = _rows(guests, cases_of, _CASE_COLUMNS)
@@ -222,6 +258,7 @@ def comparison_groups(
                 cases=rows[~is_region].reset_index(drop=True),
                 epochs=_rows(ordered, epochs_of, _EPOCH_COLUMNS),
                 regions=rows[is_region].reset_index(drop=True),
+                others=others,
             )
         )
     return groups
@@ -257,6 +294,8 @@ def _parse(record: Mapping[str, Any]) -> Run:
         path=Path(record["path"]),
         release=str(record.get("release") or ""),
         device=dict((record.get("environment") or {}).get("device") or {}),
+        # The files are part of what is compared under, as the protocol's hash has it.
+        protocol=dict(spec.get("protocol") or {}) | {"files": spec.get("fingerprint")},
     )
 
 

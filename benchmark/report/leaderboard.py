@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.report.groups import OK, Group, Run
+from benchmark.report.standings import row_key, spread, standings
 from benchmark.statistics.comparison import bootstrap_mean
 
 DIGITS = 3  # of Dice and IoU; ranks are decided on what the reader can see
@@ -17,7 +18,7 @@ HD95_DIGITS = 1
 DRAWS = 10_000
 PARTIAL = "partial"
 
-_SCORES = ("dice", "iou", "hd95_mm")
+_SCORES = ("dice", "iou", "hd95_mm", "nsd")
 _FAILED_OUTCOMES = ("missed", "spurious")
 
 
@@ -29,7 +30,8 @@ def leaderboard(groups: Sequence[Group], *, seed: int = 0) -> pd.DataFrame:
     is a 95 % percentile bootstrap over patients. A row is ranked, best Dice first and equal
     rounded Dice sharing a rank, only if none of its runs failed and it covers every case that
     the group's other rows cover: otherwise its mean is over other patients than theirs, its
-    status is ``partial``, and its rank is empty.
+    status is ``partial``, and its rank is empty. Ranked rows have a tier, a rank interval and a
+    probability of being best where there are two or more, on two patients or more.
 
     Args:
         groups: from :func:`benchmark.report.groups.comparison_groups`.
@@ -46,7 +48,8 @@ def leaderboard(groups: Sequence[Group], *, seed: int = 0) -> pd.DataFrame:
     columns = _columns(groups)
     frame = pd.DataFrame(rows, columns=columns)
     counts = [name for name in _COUNTS if name in frame]
-    frame[["rank", *counts]] = frame[["rank", *counts]].astype("Int64")
+    whole = ["tier", "rank", "rank_low", "rank_high", *counts]
+    frame[whole] = frame[whole].astype("Int64")
     return frame
 
 
@@ -55,7 +58,7 @@ def case_scores(cases: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         Columns ``architecture, variant, case, patient, dice, iou`` and, where present,
-        ``hd95_mm``: the mean over the scored classes of a run, then over the runs.
+        ``hd95_mm`` and ``nsd``: the mean over the scored classes of a run, then over the runs.
     """
     names = [name for name in _SCORES if name in cases]
     keys = ["architecture", "variant", "case", "patient"]
@@ -118,7 +121,8 @@ def _columns(groups: Sequence[Group]) -> list[str]:
             "variant",
             "status",
         ),
-        *("rank", "dice", "dice_low", "dice_high", "iou"),
+        *("tier", "rank", "rank_low", "rank_high", "p_best"),
+        *("dice", "dice_low", "dice_high", "seed_sd", "fold_sd", "iou"),
         *(f"dice_{name}" for name in (*classes, *regions)),
         *hd95,
         *("parameters", "train_s", "inference_ms", "peak_rss_mib", "peak_device_mib"),
@@ -131,7 +135,6 @@ def _columns(groups: Sequence[Group]) -> list[str]:
 def _group_rows(group: Group, *, seed: int) -> list[dict[str, Any]]:
     per_case = case_scores(group.cases)
     per_class = class_scores(pd.concat([group.cases, group.regions]))
-    everything = set(per_case["case"])
     rows, failures = [], []
     for name in group.names:
         runs = group.of(name)
@@ -139,20 +142,50 @@ def _group_rows(group: Group, *, seed: int) -> list[dict[str, Any]]:
         failed = [run for run in runs if not run.ok]
         if len(failed) < len(runs):
             row = _scored_row(group, name, mine, _only(per_class, name), seed=seed)
-            complete = not failed and set(mine["case"]) == everything
+            rivals = [run.name for run in group.runs if run.protocol_hash == runs[0].protocol_hash]
+            complete = not failed and set(mine["case"]) == _cases(per_case, rivals)
             row["status"] = OK if complete else PARTIAL
             rows.append(row)
         failures += [_failed_row(group, run) for run in failed]
+    _rank(group, per_case, rows, seed=seed)
+    # Stable: rows that tie keep the order of the architectures, and so do rows that may not be
+    # compared, whose order would otherwise read as a ranking.
+    rows.sort(
+        key=lambda row: (
+            row["rank"] is None,
+            row["rank"] or 0,
+            row.get("tier") or 0,
+            0 if group.mixed else -_or_zero(row["dice"]),
+        )
+    )
+    return rows + failures
+
+
+def _cases(per_case: pd.DataFrame, names: Iterable[tuple[str, str]]) -> set[str]:
+    """Every case that some of these architectures have a score for."""
+    return set().union(*(_only(per_case, name)["case"] for name in dict.fromkeys(names)))
+
+
+def _rank(
+    group: Group, per_case: pd.DataFrame, rows: Sequence[dict[str, Any]], *, seed: int
+) -> None:
+    """Write into the complete rows where they stand; rows of mixed protocols stand nowhere."""
     ranks = rounded_ranks(
-        [row["dice"] if row["status"] == OK else math.nan for row in rows],
+        [row["dice"] if row["status"] == OK and not group.mixed else math.nan for row in rows],
         digits=DIGITS,
         best="high",
     )
     for row, rank in zip(rows, ranks, strict=True):
         row["rank"] = None if math.isnan(rank) else int(rank)
-    # Stable: rows that tie keep the order of the architectures.
-    rows.sort(key=lambda row: (row["rank"] is None, row["rank"] or 0, -_or_zero(row["dice"])))
-    return rows + failures
+    names = [(row["architecture"], row["variant"]) for row in rows if row["rank"] is not None]
+    compared = standings(per_case, names, decimals=DIGITS, seed=seed)
+    found = {one.name: one for one in compared.standings} if compared else {}
+    for row in rows:
+        one = found.get(row_key((row["architecture"], row["variant"])))
+        if one:
+            row |= {
+                name: getattr(one, name) for name in ("tier", "rank_low", "rank_high", "p_best")
+            }
 
 
 def _scored_row(
@@ -160,10 +193,13 @@ def _scored_row(
 ) -> dict[str, Any]:
     runs = [run for run in group.of(name) if run.ok]
     rows = _only(group.cases, name)
+    means = _run_means(runs, rows[rows["class"].isin(group.classes)])
     patients = patient_means(cases, "dice")
     row = _shared(group, runs[0]) | {
         "iou": patient_means(cases, "iou").mean(),
         "dice": math.nan,
+        "seed_sd": spread(means, over="seed"),
+        "fold_sd": spread(means, over="fold"),
         "parameters": runs[0].parameters,
         "train_s": _mean(run.timing.get("train_s") for run in runs),
         "inference_ms": _inference_ms(runs, rows),
@@ -193,6 +229,13 @@ def _scored_row(
     return row
 
 
+def _run_means(runs: Sequence[Run], rows: pd.DataFrame) -> dict[tuple[int, int], float]:
+    """Mean Dice of each run, over classes, cases and patients, by fold and seed."""
+    per_case = rows.groupby(["run", "patient", "case"])["dice"].mean()
+    means = per_case.groupby(level=["run", "patient"]).mean().groupby(level="run").mean()
+    return {(run.fold, run.seed): float(means.get(run.key, math.nan)) for run in runs}
+
+
 def _failed_row(group: Group, run: Run) -> dict[str, Any]:
     return _shared(group, run) | {
         "status": run.status,
@@ -211,7 +254,7 @@ def _shared(group: Group, run: Run) -> dict[str, Any]:
         "dataset": group.dataset,
         "source": group.source,
         "release": run.release,
-        "protocol_hash": group.protocol_hash,
+        "protocol_hash": run.protocol_hash,
         "profile": run.profile,
         "architecture": run.architecture,
         "variant": run.variant,
@@ -259,7 +302,7 @@ def by_group(frame: pd.DataFrame, group: Group) -> pd.DataFrame:
     mask = (
         (frame["dataset"] == group.dataset)
         & (frame["source"] == group.source)
-        & (frame["protocol_hash"] == group.protocol_hash)
+        & frame["protocol_hash"].isin(group.protocols)
     )
     return frame[mask]
 

@@ -10,9 +10,9 @@ import pandas as pd
 
 from benchmark.report import style
 from benchmark.report.cells import NOTHING, Cell, Column, Table, caption, number
+from benchmark.report.document import markdown_table
 from benchmark.report.groups import Group, row_title
 from benchmark.report.leaderboard import DIGITS
-from benchmark.report.tables import markdown_table
 
 # What is published besides the mean over all cases of a phase: CAMUS' views, ACDC's pathologies.
 SPLITS = ("view", "group")

@@ -14,6 +14,8 @@ from benchmark.report.cells import (
     dice_interval,
     magnitude,
     number,
+    p_best,
+    rank_interval,
     significant,
     status,
 )
@@ -28,52 +30,72 @@ if TYPE_CHECKING:
 _VIEWS = {"simpson_2ch": " 2CH", "simpson_4ch": " 4CH"}
 
 
-def leaderboard_table(records: Sequence[Mapping[str, Any]], cases: pd.DataFrame) -> Table:
-    """Rank, Dice with interval and costs of every architecture, one section per group.
+def leaderboard_table(
+    records: Sequence[Mapping[str, Any]], cases: pd.DataFrame, *, mix_protocols: bool = False
+) -> Table:
+    """Tier, rank, Dice with interval and costs of every architecture, one section per group.
 
     Args:
         records: parsed ``record.json`` files with ``path``.
         cases: the rows of all ``cases.csv``.
+        mix_protocols: put the protocols of a dataset side by side, marked and without ranks.
     """
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    groups = comparison_groups(records, cases, pd.DataFrame())
+    groups = comparison_groups(records, cases, pd.DataFrame(), mix_protocols=mix_protocols)
     frame = leaderboard(groups)
-    # Narrow enough for a terminal of 80 columns: datasets head their rows, and times read 4:50.
+    # Narrow enough for a terminal of 80 columns: dataset, source and number of patients head the
+    # rows, long names take two lines, and times read 4:50.
     table = Table(
         box=box.SIMPLE_HEAD,
         title="Leaderboard",
         title_justify="left",
         pad_edge=False,
+        show_edge=False,
         padding=0,
     )
-    table.add_column("Architecture", no_wrap=True)
-    table.add_column("Source", no_wrap=True)
-    for heading in ("Rank", "Dice [95 %]", "Params", "Train", "ms/case", "n"):
+    table.add_column("Architecture", max_width=16)
+    for heading in ("Tier", "Rank", "P(best)", "Dice [95 %]", "Params", "Train", "ms"):
         table.add_column(heading, justify="right", no_wrap=True)
     for group in groups:
-        table.add_row(Text(group.title, style="bold"))
+        patients = group.cases["patient"].nunique() if len(group.cases) else 0
+        title = Text(group.title, style="bold")
+        made_of = Text(group.source, style="yellow" if group.phantom else "")
+        table.add_row(
+            Text.assemble(title, ", ", made_of),
+            "",
+            "",
+            "",
+            f"n = {patients} patient{'s' * (patients != 1)}",
+        )
         rows = [row for _, row in by_group(frame, group).iterrows()]
         for position, row in enumerate(rows):
             first = not pd.isna(row["rank"]) and row["rank"] == 1
             failed = not pd.isna(row["run"])
             table.add_row(
                 Text(row_title(row["architecture"], row["variant"]), style="bold" * bool(first)),
-                Text(group.source, style="yellow" if group.phantom else ""),
-                "partial" if row["status"] == PARTIAL else count(row["rank"]),
+                count(row["tier"]),
+                "partial" if row["status"] == PARTIAL else _rank(row),
+                p_best(row),
                 Text(status(row), style="red")
                 if failed
                 else Text(dice_interval(row), style="bold" * bool(first)),
                 magnitude(row["parameters"]),
                 clock(row["train_s"]),
                 significant(row["inference_ms"]),
-                count(row["patients"]),
                 end_section=position == len(rows) - 1,
             )
+    notes = ["ms: inference per case, median"]
+    if frame["tier"].notna().any():
+        notes.append("tier: not separable from its leader (paired test over patients, Holm, 5 %)")
     if any(group.phantom for group in groups):
-        table.caption = "phantom: synthetic hearts, not patients"
+        notes.append("phantom: synthetic hearts, not patients")
+    if any(group.mixed for group in groups):
+        notes.append("†: rows with different marks were not made under the same rules")
+    if notes:
+        table.caption = "\n".join(notes)
         table.caption_justify = "left"
     return table
 
@@ -120,6 +142,11 @@ def clinical_table(records: Sequence[Mapping[str, Any]], clinical: pd.DataFrame)
                 end_section=position == len(rows) - 1,
             )
     return table
+
+
+def _rank(row: pd.Series[Any]) -> str:
+    """The rank with its interval where there is one: ``1 (1–2)``."""
+    return count(row["rank"]) + ("" if pd.isna(row["tier"]) else f" ({rank_interval(row)})")
 
 
 def clock(seconds: float) -> str:

@@ -8,7 +8,7 @@ nothing and is left out.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import combinations
 from typing import Literal, get_args
 
 import numpy as np
@@ -26,6 +26,8 @@ Scheme = Literal[
 SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
 
 ALPHA = 0.05
+
+_ELEMENTS = 2_000_000  # of differences that are tested at a time
 
 
 @dataclass(frozen=True)
@@ -50,9 +52,7 @@ def aggregate_then_rank(
     table: npt.ArrayLike, *, average: Average = "mean", higher_is_better: bool = True
 ) -> Floats:
     """Average each method over cases, then rank the averages, `(methods,)`."""
-    values = _known(table)
-    worst = np.nanmin(values) if higher_is_better else np.nanmax(values)
-    averages = _AVERAGES[average](np.where(np.isnan(values), worst, values))
+    averages = _AVERAGES[average](_filled(_known(table), higher_is_better=higher_is_better))
     return min_ranks(averages, higher_is_better=higher_is_better)
 
 
@@ -73,10 +73,7 @@ def wins(
     Holm's method or not. A pair is tested on the cases with both values.
     """
     values = _known(table) if higher_is_better else -_known(table)
-    better, other = np.array(list(permutations(range(values.shape[1]), 2)), dtype=int).T
-    p_values = _wilcoxon_p(values[:, better] - values[:, other])
-    significant = np.asarray(holm(p_values) if adjusted else p_values) < ALPHA
-    return np.bincount(better[significant], minlength=values.shape[1])
+    return np.asarray(_wins(values[None], adjusted=adjusted)[0])
 
 
 def rank_by_wins(
@@ -123,18 +120,12 @@ def rank_stability(
     """
     values = _known(table)
     ranks = rank(values, scheme, higher_is_better=higher_is_better)
-    rng = np.random.default_rng(seed)
-    drawn = np.array(
-        [
-            rank(
-                values[rng.integers(len(values), size=len(values))],
-                scheme,
-                higher_is_better=higher_is_better,
-            )
-            for _ in range(draws)
-        ]
-    )
-    return Stability(scheme, ranks, drawn, np.array([_tau(ranks, other) for other in drawn]))
+    chosen = np.random.default_rng(seed).integers(len(values), size=(draws, len(values)))
+    drawn = _drawn_ranks(values, chosen, scheme, higher_is_better=higher_is_better)
+    # Of few methods there are few rankings: each is compared once, however often it was drawn.
+    distinct, which = np.unique(drawn, axis=0, return_inverse=True)
+    taus = np.array([_tau(ranks, other) for other in distinct])
+    return Stability(scheme, ranks, drawn, taus[which.ravel()])
 
 
 def friedman(table: npt.ArrayLike) -> tuple[float, float]:
@@ -156,6 +147,19 @@ def mean_ranks(rankings: npt.ArrayLike) -> Floats:
     A description only: over three datasets no test of it has power.
     """
     return np.asarray(np.asarray(rankings, dtype=np.float64).mean(axis=0))
+
+
+def rank_test_limits(datasets: int, methods: int, *, alpha: float = ALPHA) -> tuple[float, float]:
+    """What tests of mean ranks over datasets could show at best (Demšar, JMLR 2006).
+
+    Returns:
+        The smallest p-value of Friedman's test, which it has when all datasets rank alike, and the
+        least distance of two mean ranks that Nemenyi's test calls significant.
+    """
+    smallest = stats.chi2.sf(datasets * (methods - 1), methods - 1)
+    quantile = stats.studentized_range.ppf(1 - alpha, methods, np.inf) / np.sqrt(2)
+    gap = quantile * np.sqrt(methods * (methods + 1) / (6 * datasets))
+    return float(smallest), float(gap)
 
 
 def challenger_csv(tasks: Sequence[tuple[str, Sequence[str], Sequence[str], npt.ArrayLike]]) -> str:
@@ -187,6 +191,35 @@ _AVERAGES: dict[Average, Callable[[Floats], Floats]] = {
 }
 
 
+def _drawn_ranks(
+    values: Floats, chosen: npt.NDArray[np.int64], scheme: Scheme, *, higher_is_better: bool
+) -> Floats:
+    """Ranks on draws of the cases, `(draws, methods)`, from indices `(draws, cases)`."""
+    if scheme == "test then rank":
+        signed = values if higher_is_better else -values
+        # Some draws at a time: all at once would take gigabytes of many methods.
+        parts = np.array_split(chosen, -(-chosen.size * values.shape[1] ** 2 // _ELEMENTS))
+        won = np.concatenate([_wins(signed[part], adjusted=False) for part in parts])
+        return min_ranks(won, higher_is_better=True)
+    first, last = scheme.split(" then ")
+    if first == "rank":
+        # The ranks within a case are the same in every draw.
+        values = min_ranks(values, higher_is_better=higher_is_better)
+        higher_is_better = False
+    else:
+        values = _filled(values, higher_is_better=higher_is_better)
+        last = first
+    average = _AVERAGES[_average(last)]
+    averages = np.array([average(values[draw]) for draw in chosen])
+    return min_ranks(averages, higher_is_better=higher_is_better)
+
+
+def _filled(values: Floats, *, higher_is_better: bool) -> Floats:
+    """The table with its worst value where one is missing."""
+    worst = np.nanmin(values) if higher_is_better else np.nanmax(values)
+    return np.asarray(np.where(np.isnan(values), worst, values))
+
+
 def _average(word: str) -> Average:
     return "median" if word == "median" else "mean"
 
@@ -202,11 +235,33 @@ def _known(table: npt.ArrayLike) -> Floats:
     return values
 
 
-def _wilcoxon_p(differences: Floats) -> Floats:
-    """One-sided p-values of columns of paired differences `(cases, pairs)`, that they exceed 0.
+def _wins(tables: Floats, *, adjusted: bool) -> npt.NDArray[np.int64]:
+    """Significant wins in each of several tables, `(tables, cases, methods)`: `(tables, methods)`.
 
-    The normal approximation with corrections for ties and continuity, differences of 0 left out:
-    R's `wilcox.test(..., exact = FALSE)`. In one go for all pairs, as bootstraps ask for thousands.
+    Higher values are better.
+    """
+    count, cases, methods = tables.shape
+    pairs = np.array(list(combinations(range(methods), 2)), dtype=int).reshape(-1, 2)
+    first, second = pairs.T
+    differences = tables[:, :, first] - tables[:, :, second]
+    columns = differences.transpose(1, 0, 2).reshape(cases, -1)
+    p_values = _wilcoxon_p(columns).reshape(2, count, -1)
+    p_values = np.concatenate(p_values, axis=1)
+    if adjusted:
+        p_values = np.array([holm(row) for row in p_values]).reshape(p_values.shape)
+    winners = np.concatenate([first, second])
+    won = np.zeros((count, methods), dtype=np.int64)
+    for column, winner in enumerate(winners):
+        won[:, winner] += p_values[:, column] < ALPHA
+    return won
+
+
+def _wilcoxon_p(differences: Floats) -> Floats:
+    """One-sided p-values of columns of paired differences, `(cases, columns)` to `(2, columns)`.
+
+    The first row asks whether they exceed 0, the second whether they fall short of it. The normal
+    approximation with corrections for ties and continuity, differences of 0 left out: R's
+    `wilcox.test(..., exact = FALSE)`. In one go for all columns, as bootstraps ask for thousands.
     """
     # A missing difference leaves as a 0 does.
     rounded = np.round(np.nan_to_num(differences, nan=0.0), DECIMALS)
@@ -216,12 +271,15 @@ def _wilcoxon_p(differences: Floats) -> Floats:
         stats.rankdata(np.abs(rounded), method=method, axis=0) - unused for method in ("min", "max")
     )
     counted = len(rounded) - unused
-    positive = np.where(rounded > 0, (low + high) / 2, 0).sum(axis=0)
+    ranks = np.where(used, (low + high) / 2, 0)
+    sums = np.array([np.where(rounded > 0, ranks, 0).sum(axis=0),
+                     np.where(rounded < 0, ranks, 0).sum(axis=0)])  # fmt: skip
     ties = np.where(used, np.square(high - low + 1) - 1, 0).sum(axis=0)
     variance = counted * (counted + 1) * (2 * counted + 1) / 24 - ties / 48
-    excess = positive - counted * (counted + 1) / 4 - 0.5
+    excess = sums - counted * (counted + 1) / 4 - 0.5
     # Nothing to test: not significant.
-    z = np.divide(excess, np.sqrt(variance), out=np.full(excess.shape, -np.inf), where=variance > 0)
+    z = np.divide(excess, np.sqrt(variance), out=np.full(excess.shape, -np.inf),
+                  where=np.broadcast_to(variance > 0, excess.shape))  # fmt: skip
     return np.asarray(stats.norm.sf(z))
 
 

@@ -132,6 +132,8 @@ def test_evaluation_of_perfect_masks(spec, tmp_path: Path):
     assert list(frame["class"]) == ["right_ventricle", "left_ventricle"]
     assert (frame["dice"] == 1).all()
     assert (frame["hd95_mm"] == 0).all()
+    assert (frame[["loss_boundary", "loss_missed", "loss_invented"]] == 0).all(axis=None)
+    assert (frame[["dice_base", "dice_mid", "dice_apex"]] == 1).all(axis=None)
     assert (frame["phase"] == "ED").all()
     assert (frame["group"] == "DCM").all()
     assert frame["volume_truth_ml"].iloc[0] == pytest.approx(12 * 12 * 3 * 1.5 * 1.5 * 8 / 1000)

@@ -19,7 +19,20 @@ PARAMETERS = {"unet": 1_940_000, "attention_unet": 2_020_000, "vnet": 4_400_000}
 QUALITY = {"unet": 0.05, "attention_unet": 0.06, "vnet": 0.09, "deeplabv3": 0.12}
 CASE_COLUMNS = [
     *("run", "architecture", "dataset", "source", "fold", "seed", "case", "patient", "phase"),
-    *("group", "view", "quality", "class", "outcome", "dice", "iou", "hd95_mm", "inference_s"),
+    *(
+        "group",
+        "view",
+        "quality",
+        "class",
+        "outcome",
+        "dice",
+        "iou",
+        "hd95_mm",
+        "nsd",
+        "volume_truth_ml",
+    ),
+    *("area_truth_cm2", "loss_boundary", "loss_missed", "loss_invented"),
+    *("dice_base", "dice_mid", "dice_apex", "inference_s"),
 ]
 
 
@@ -72,35 +85,40 @@ def make_record(
 
 
 def make_cases(record: dict[str, Any], patients: int = 10) -> pd.DataFrame:
+    """The cases of one run; every fold has patients of its own."""
     spec = record["spec"]
-    rng = np.random.default_rng([spec["seed"], *map(ord, spec["architecture"][:3])])
+    rng = np.random.default_rng([spec["seed"], *map(ord, spec["architecture"][:3]), spec["fold"]])
     rows = []
-    for index in range(patients):
+    for index in range(patients * spec["fold"], patients * (spec["fold"] + 1)):
         hard = float(np.random.default_rng([index, 5]).gamma(1.5, 0.03))
-        for phase in ("ED", "ES"):
-            for name in record["classes"]:
-                dice = 1 - QUALITY.get(spec["architecture"], 0.1) - hard * rng.uniform(0.6, 1.4)
-                outcome = "scored"
-                if (index, phase, name) == (3, "ES", "right_ventricle"):
-                    outcome, dice = "both_empty", np.nan
-                elif (index, phase, name) == (4, "ES", "myocardium"):
-                    outcome, dice = "missed", 0.0
-                rows.append(
-                    {
-                        "run": record["key"],
-                        **{axis: spec[axis] for axis in ("architecture", "dataset", "source")},
-                        **{axis: spec[axis] for axis in ("fold", "seed")},
-                        "case": f"patient{index:03d}_{phase}",
-                        "patient": f"patient{index:03d}",
-                        "phase": phase,
-                        "class": name,
-                        "outcome": outcome,
-                        "dice": dice,
-                        "iou": dice / (2 - dice),
-                        "hd95_mm": 30 * (1 - dice),
-                        "inference_s": 0.05,
-                    }
-                )
+        for view in ("2CH", "4CH") if spec["dataset"] == "camus" else ("",):
+            for phase in ("ED", "ES"):
+                for name in record["classes"]:
+                    dice = 1 - QUALITY.get(spec["architecture"], 0.1) - hard * rng.uniform(0.6, 1.4)
+                    outcome = "scored"
+                    if (index, phase, name) == (3, "ES", "right_ventricle"):
+                        outcome, dice = "both_empty", np.nan
+                    elif (index, phase, name) == (4, "ES", "myocardium"):
+                        outcome, dice = "missed", 0.0
+                    rows.append(
+                        {
+                            "run": record["key"],
+                            **{axis: spec[axis] for axis in ("architecture", "dataset", "source")},
+                            **{axis: spec[axis] for axis in ("fold", "seed")},
+                            "case": "_".join(filter(None, [f"patient{index:03d}", view, phase])),
+                            "patient": f"patient{index:03d}",
+                            "phase": phase,
+                            **_metadata(spec["dataset"], index, view),
+                            "class": name,
+                            "outcome": outcome,
+                            "dice": dice,
+                            "iou": dice / (2 - dice),
+                            "hd95_mm": 30 * (1 - dice),
+                            "nsd": dice**0.7,
+                            "inference_s": 0.05,
+                            **_errors(spec["dataset"], index, name, dice, outcome),
+                        }
+                    )
     return pd.DataFrame(rows, columns=CASE_COLUMNS)
 
 
@@ -167,6 +185,34 @@ def make_clinical(record: dict[str, Any], patients: int = 10) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows, columns=CLINICAL_COLUMNS)
+
+
+def _metadata(dataset: str, index: int, view: str) -> dict[str, str]:
+    if dataset == "acdc":
+        return {"group": ("NOR", "MINF", "DCM", "HCM", "RV")[index % 5]}
+    if dataset == "camus":
+        return {"view": view, "quality": ("Good", "Medium", "Poor")[index % 3]}
+    return {}
+
+
+def _errors(dataset: str, index: int, name: str, dice: float, outcome: str) -> dict[str, float]:
+    """Sizes, and the parts of what the Dice lacks, as `locate_errors` gives them."""
+    planar = dataset == "camus"
+    rng = np.random.default_rng([index, *map(ord, name)])  # the truth is the same for all
+    size = 0.0 if outcome == "both_empty" else float(rng.uniform(20, 180))
+    part = 1.0 if outcome == "missed" else rng.uniform(0.1, 0.3)
+    ends = {"base": 0.9, "mid": 1.02, "apex": 0.8}
+    return {
+        "volume_truth_ml": np.nan if planar else size,
+        "area_truth_cm2": size / 4 if planar else np.nan,
+        "loss_missed": part * (1 - dice),
+        "loss_invented": 0.5 * (1 - part) * (1 - dice),
+        "loss_boundary": 0.5 * (1 - part) * (1 - dice),
+        **{
+            f"dice_{end}": np.nan if planar else min(1.0, factor * dice)
+            for end, factor in ends.items()
+        },
+    }
 
 
 def make_epochs(record: dict[str, Any], epochs: int = 30) -> pd.DataFrame:

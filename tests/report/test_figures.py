@@ -6,9 +6,19 @@ import pytest
 from PIL import Image
 
 from benchmark.report import style, write_report
-from benchmark.report.figures import overlays, scores
+from benchmark.report.figures import overlays, scores, slices
 from benchmark.report.figures.costs import pareto_front
 from benchmark.report.groups import comparison_groups
+from benchmark.report.standings import tiers_of
+
+TABLES = [
+    *("leaderboard.csv", "leaderboard.md", "leaderboard.tex", "cases.csv"),
+    *("strata.csv", "strata.md", "clinical.csv", "clinical.md", "clinical.tex"),
+    *(f"{stem}.{kind}" for stem in ("comparisons", "stability", "across")
+      for kind in ("csv", "md", "tex")),
+    "challenger.csv",
+    *("errors.csv", "errors_by_kind.csv", "worst_cases.csv", "errors.md", "errors.tex"),
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +53,7 @@ def report(tmp_path_factory):
 def test_each_group_has_its_figures_and_the_source_is_in_the_name(report):
     results, *_, paths = report
     stems = {path.stem for path in paths if path.suffix == ".png"}
-    kinds = ("dice", "cost", "training", "overlay")
+    kinds = ("dice", "cost", "training", "overlay", "worst")
     agreement_kinds = ("bland_altman", "correlation")
     assert stems == {
         *(f"{kind}_acdc_phantom" for kind in kinds),
@@ -52,9 +62,10 @@ def test_each_group_has_its_figures_and_the_source_is_in_the_name(report):
         *(f"{kind}_la_decathlon_real" for kind in agreement_kinds),
         "heatmap_phantom",
         "heatmap_real",
+        "stability_phantom",  # the real group has one row, which cannot be ranked
     }
     assert all(path.is_file() for path in paths)
-    assert sum(path.parent.name == "figures" for path in paths) == 3 * len(stems)
+    assert len(paths) == len(TABLES) + 3 * len(stems)
     assert paths[0] == results / "report" / "leaderboard.csv"
 
 
@@ -89,6 +100,7 @@ def test_phantoms_are_marked_and_real_data_is_not(report):
 
 def test_text_stays_text_and_failed_runs_are_told(report):
     paths = {path.name: path for path in report[-1]}
+    assert "U-Net (tier 1)" in svg_text(paths["dice_acdc_phantom.svg"])
     for kind in ("dice", "cost", "training", "bland_altman_rv", "correlation_lv"):
         assert "DeepLabv3: — (oom)" in svg_text(paths[f"{kind}_acdc_phantom.svg"])
     assert "— (oom)" in svg_text(paths["heatmap_phantom.svg"])
@@ -126,15 +138,8 @@ def test_a_report_of_failures_alone_has_tables_and_a_heat_map(record, tmp_path):
 
 def test_a_report_of_nothing_is_written(tmp_path):
     paths = write_report(tmp_path, [], *[pd.DataFrame()] * 3)
-    assert [path.name for path in paths] == [
-        "leaderboard.csv",
-        "leaderboard.md",
-        "leaderboard.tex",
-        "cases.csv",
-        "clinical.csv",
-        "clinical.md",
-        "clinical.tex",
-    ]
+    # Without a run there is no phase to split by.
+    assert [path.name for path in paths] == [name for name in TABLES if "strata" not in name]
 
 
 def test_matplotlib_settings_are_left_alone(report):
@@ -147,8 +152,9 @@ def test_matplotlib_settings_are_left_alone(report):
 def test_no_text_of_a_figure_overlaps_another_or_leaves_it(record, finished, clinical, tmp_path):
     import matplotlib
 
-    from benchmark.report.figures import agreement, costs, heatmap, training
+    from benchmark.report.figures import agreement, costs, heatmap, stability, training, worst
     from benchmark.report.leaderboard import leaderboard
+    from benchmark.report.stability import rankings
 
     names = ["unet", "attention_unet", "vnet", "deeplabv3"]
     records = [record(tmp_path, name, "acdc") for name in names]
@@ -158,14 +164,16 @@ def test_no_text_of_a_figure_overlaps_another_or_leaves_it(record, finished, cli
     looks = style.looks(group.names)
     with matplotlib.rc_context(dict(style.RC)):
         figures = [
-            scores.draw(group, looks),
+            scores.draw(group, looks, tiers_of(frame)),
             costs.draw(group, frame, looks),
             training.draw(group, looks),
             overlays.draw(group),
             heatmap.draw(groups, frame),
             *agreement.draw(group, clinical(records, patients=6), looks).values(),
+            stability.draw(rankings(frame, groups), looks),
+            worst.draw(group),
         ]
-        assert len(figures) == 9
+        assert len(figures) == 11
         for figure in figures:
             assert figure is not None
             assert not overlaps(figure)
@@ -231,11 +239,45 @@ def test_cases_are_chosen_by_rule(record, finished, tmp_path):
     assert overlays.choose_cases(group, {}) == []
 
 
+def test_blobs_have_the_area_of_their_share(record, finished, tmp_path):
+    from matplotlib.patches import Ellipse
+
+    from benchmark.report.figures import stability
+    from benchmark.report.leaderboard import leaderboard
+    from benchmark.report.stability import rankings
+
+    records = [record(tmp_path, name) for name in ("unet", "attention_unet", "vnet")]
+    groups = comparison_groups(*finished(records, patients=7, slices=False))
+    found = rankings(leaderboard(groups), groups)
+    figure = stability.draw(found, style.looks(groups[0].names))
+    assert figure is not None
+    first = next(one for one in found if one.metric == "dice")
+    blobs = figure.axes[0].findobj(Ellipse)
+    assert len(blobs) == (first.shares > 0).sum()
+    areas = np.array([blob.width * blob.height for blob in blobs])
+    np.testing.assert_allclose(areas / areas.sum(), first.shares[first.shares > 0] / 3)
+    assert stability.draw([], {}) is None
+
+
+def test_worst_cases_are_those_of_the_table(record, finished, tmp_path):
+    from benchmark.report.figures import worst
+    from benchmark.report.worst import worst_cases
+
+    records = [record(tmp_path, name) for name in ("unet", "vnet")]
+    group = comparison_groups(*finished(records, patients=4, side=32))[0]
+    figure = worst.draw(group)
+    assert figure is not None
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles == worst_cases(group)["case"].tolist()
+    bare = comparison_groups(*finished([record(tmp_path / "none")], slices=False))[0]
+    assert worst.draw(bare) is None
+
+
 def test_classes_that_are_not_scored_are_no_errors():
     image = np.zeros((4, 4), np.uint8)
     prediction = np.array([[0, 1, 2, 3]] * 4, np.uint8)
-    one = overlays.Slice(image, image, prediction, (1.0, 1.0), 0.5)
-    assert overlays.only_labels(one, [1, 2]).prediction[0].tolist() == [0, 1, 2, 0]
+    one = slices.Slice(image, image, prediction, (1.0, 1.0), 0.5)
+    assert slices.only_labels(one, [1, 2]).prediction[0].tolist() == [0, 1, 2, 0]
 
 
 def test_a_slice_without_any_structure_is_shown_whole(record, finished, tmp_path):

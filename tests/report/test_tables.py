@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 from benchmark.report.cells import count, duration, magnitude, number, significant
+from benchmark.report.document import tex_escape
 from benchmark.report.groups import comparison_groups
 from benchmark.report.leaderboard import by_group, leaderboard
-from benchmark.report.tables import latex, markdown, tex_escape, write_tables
+from benchmark.report.tables import latex, markdown, write_tables
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def test_every_row_names_its_source_and_no_section_mixes_them(made):
 def test_failed_runs_are_rows_with_their_status(made):
     groups, frame = made
     text = markdown(frame, groups)
-    assert re.search(r"\| DeepLabv3, fold 0, seed 0 +\| +— \| +— \(oom\) \|", text)
+    assert re.search(r"\| DeepLabv3, fold 0, seed 0 +(\| +— ){4}\| +— \(oom\) \|", text)
     assert "DeepLabv3, fold 0, seed 0: oom: expected 4 GiB" in text
     assert "--- (oom)" in latex(frame, groups)
 

@@ -1,4 +1,5 @@
 import io
+import re
 import subprocess
 import sys
 
@@ -21,9 +22,9 @@ def test_leaderboard_in_the_terminal(record, finished, tmp_path):
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(leaderboard_table(records, cases))
     lines = console.export_text().splitlines()
-    assert any("phantom" in line and "U-Net" in line and "…" not in line for line in lines)
+    assert any(re.search("ACDC, phantom +n = 10 patients", line) for line in lines)
+    assert any(re.search("ACDC, real +n = 10 patients", line) for line in lines)
     assert any("V-Net" in line and "— (oom)" in line for line in lines)
-    assert any("real" in line and "U-Net" in line for line in lines)
     assert not any("…" in line for line in lines)
     assert "phantom: synthetic hearts, not patients" in lines[-2] + lines[-1]
 
@@ -79,3 +80,15 @@ def test_reports_need_neither_keras_nor_mlflow():
         "assert not (heavy | {'scipy'}) & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+def test_tier_rank_and_probability_fit_into_eighty_columns(record, finished, tmp_path):
+    names = ("unet", "attention_unet", "vnet", "deeplabv3")
+    records, cases, _ = finished([record(tmp_path, name) for name in names], slices=False)
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(leaderboard_table(records, cases))
+    text = console.export_text()
+    assert "…" not in text
+    assert re.search(r"U-Net +1 +1 \(1\)|U-Net +1 +1 \(1–2\)", text)
+    assert re.search(r"DeepLabv3 +\d +4 \(", text)
+    assert "not separable from its leader" in text

@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from benchmark.errors import BenchmarkError
-from benchmark.statistics.comparison import bootstrap_mean, compare, holm, min_ranks, patient_table
+from benchmark.statistics.comparison import (
+    bootstrap_mean,
+    compare,
+    draw_weights,
+    holm,
+    min_ranks,
+    patient_table,
+)
 
 
 def scores(patients, means, spread=0.05, seed=0):
@@ -66,6 +73,17 @@ def test_holm_by_hand():
     assert holm([]) == []
 
 
+def test_holm_agrees_with_statsmodels():
+    # Ours serves the report: importing statsmodels takes seconds, the terminal's summary one.
+    from statsmodels.stats.multitest import multipletests
+
+    rng = np.random.default_rng(0)
+    for size in (1, 3, 6, 45):
+        p_values = rng.random(size) ** 3
+        p_values[: size // 3] = p_values[-1]  # ties
+        assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1])
+
+
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm_never_lowers_and_keeps_the_order(p_values):
     adjusted = holm(p_values)
@@ -82,6 +100,20 @@ def test_ranks_share_the_better_rank_and_missing_is_worst():
 def test_rounding_comes_before_ties():
     same = [0.1 + 0.2, 0.3, 0.3 - 1e-13]
     assert min_ranks(same, higher_is_better=True).tolist() == [1, 1, 1]
+
+
+def test_ranks_may_be_decided_on_fewer_decimals():
+    assert min_ranks([0.9004, 0.8996, 0.8], higher_is_better=True, decimals=3).tolist() == [1, 1, 3]
+    result = compare(["b", "a"], [[0.9004, 0.8996], [0.8004, 0.7996]], seed=0, decimals=3)
+    assert [(s.name, s.rank, s.p_best) for s in result.standings] == [("b", 1, 0.5), ("a", 1, 0.5)]
+
+
+def test_draws_count_every_patient_once_on_average():
+    weights = draw_weights(7, seed=0, draws=4000)
+    np.testing.assert_allclose(weights.sum(axis=1), 1)
+    np.testing.assert_allclose(weights.mean(axis=0), 1 / 7, atol=0.01)
+    # Binomial: of 7 draws each patient has a chance of 1 in 7.
+    assert (7 * weights).var() == pytest.approx(6 / 7, rel=0.05)
 
 
 def test_clear_differences_make_tiers():

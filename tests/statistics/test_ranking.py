@@ -142,3 +142,66 @@ def test_the_export_is_what_challenger_reads():
     assert rows[1] == ["acdc, ED", "unet", "0.9", "p1"]
     assert rows[3] == ["acdc, ED", "unet", "NA", "p2"]
     assert len(rows) == 5
+
+
+@pytest.mark.parametrize("scheme", ranking.SCHEMES)
+@pytest.mark.parametrize("higher_is_better", [True, False])
+def test_draws_are_ranked_as_tables_are(scheme, higher_is_better):
+    """What is done for all draws in one go is what `rank` does with each."""
+    rng = np.random.default_rng(1)
+    table = np.round(rng.random((15, 4)), 1) + np.array([0.0, 0.05, 0.1, 0.1])
+    table[3, 1] = np.nan
+    found = ranking.rank_stability(
+        table, scheme, seed=5, draws=40, higher_is_better=higher_is_better
+    )
+    chosen = np.random.default_rng(5).integers(15, size=(40, 15))
+    worst = np.nanmin(table) if higher_is_better else np.nanmax(table)
+    for draw, ranks, tau in zip(chosen, found.drawn_ranks, found.kendall_tau, strict=True):
+        drawn = table[draw]
+        if scheme.startswith(("mean", "median")):
+            # A missing value takes the worst value of the table, whatever was drawn.
+            drawn = np.where(np.isnan(drawn), worst, drawn)
+        expected = ranking.rank(drawn, scheme, higher_is_better=higher_is_better)
+        assert ranks.tolist() == expected.tolist()
+        if np.ptp(ranks) and np.ptp(found.ranks):
+            assert tau == pytest.approx(stats.kendalltau(found.ranks, ranks).statistic)
+        else:
+            assert math.isnan(tau)
+
+
+def test_wins_agree_with_scipy():
+    rng = np.random.default_rng(2)
+    table = rng.normal([0.8, 0.78, 0.7], 0.05, (30, 3))
+    expected = [
+        sum(
+            stats.wilcoxon(
+                table[:, i] - table[:, j], alternative="greater", method="asymptotic",
+                correction=True,
+            ).pvalue < 0.05
+            for j in range(3) if j != i
+        )
+        for i in range(3)
+    ]  # fmt: skip
+    assert ranking.wins(table).tolist() == expected
+
+
+def test_three_datasets_leave_tests_of_mean_ranks_no_power():
+    smallest, gap = ranking.rank_test_limits(3, 4)
+    alike = np.tile([1.0, 2.0, 3.0, 4.0], (3, 1))
+    assert smallest == pytest.approx(ranking.friedman(alike)[1])
+    assert smallest == pytest.approx(0.029, abs=5e-4)
+    assert gap == pytest.approx(2.71, abs=5e-3)
+
+
+def test_nemenyis_distance_is_where_scikit_posthocs_finds_it():
+    import pandas as pd
+    import scikit_posthocs
+
+    # Ranks of ten cases whose mean ranks are 1, 2.5, 2.5 and 4.
+    blocks = np.array([[4, 3, 2, 1], [4, 2, 3, 1]] * 5, dtype=float)
+    p = scikit_posthocs.posthoc_nemenyi_friedman(pd.DataFrame(blocks)).to_numpy()
+    _, gap = ranking.rank_test_limits(10, 4)
+    mean = blocks.mean(axis=0)
+    apart = np.abs(mean[:, None] - mean) >= gap
+    assert (apart == (p < 0.05)).all()
+    assert apart.any()

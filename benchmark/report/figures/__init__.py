@@ -4,31 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from benchmark.report import style
 from benchmark.report.groups import Group
 from benchmark.report.leaderboard import by_group
+from benchmark.report.standings import tiers_of
+
+if TYPE_CHECKING:
+    from benchmark.report.stability import Ranking
 
 
 def write_figures(
-    folder: Path, frame: pd.DataFrame, groups: Sequence[Group], clinical: pd.DataFrame
+    folder: Path,
+    frame: pd.DataFrame,
+    groups: Sequence[Group],
+    clinical: pd.DataFrame,
+    found: Sequence[Ranking] = (),
 ) -> list[Path]:
-    """Draw the figures of every group, and one heat map per source.
+    """Draw the figures of every group, and per source one heat map and the stability of ranks.
 
     Args:
         folder: made if absent.
         frame: from :func:`benchmark.report.leaderboard.leaderboard`.
         groups: the groups the frame was made from.
         clinical: the rows of all ``clinical.csv``.
+        found: from :func:`benchmark.report.stability.rankings`.
 
     Returns:
         The paths of all files; a group whose runs all failed has none of its own.
     """
     import matplotlib
 
-    from benchmark.report.figures import agreement, costs, heatmap, overlays, scores, training
+    from benchmark.report.figures import (
+        agreement,
+        costs,
+        heatmap,
+        overlays,
+        scores,
+        stability,
+        training,
+        worst,
+    )
 
     looks = style.looks(name for group in groups for name in group.names)
     paths: list[Path] = []
@@ -36,10 +55,11 @@ def write_figures(
         for group in groups:
             rows = by_group(frame, group)
             drawn = {
-                "dice": scores.draw(group, looks),
+                "dice": scores.draw(group, looks, tiers_of(rows)),
                 "cost": costs.draw(group, rows, looks),
                 "training": training.draw(group, looks),
                 "overlay": overlays.draw(group),
+                "worst": worst.draw(group),
                 **agreement.draw(group, clinical, looks),
             }
             for kind, figure in drawn.items():
@@ -47,6 +67,9 @@ def write_figures(
                     paths += style.save(figure, folder, f"{kind}_{group.slug}")
         for source in sorted({group.source for group in groups}):
             members = [group for group in groups if group.source == source]
-            figure = heatmap.draw(members, frame)
-            paths += style.save(figure, folder, f"heatmap_{source}")
+            paths += style.save(heatmap.draw(members, frame), folder, f"heatmap_{source}")
+            ranked = [one for one in found if one.group.source == source]
+            blobs = stability.draw(ranked, looks)
+            if blobs is not None:
+                paths += style.save(blobs, folder, f"stability_{source}")
     return paths

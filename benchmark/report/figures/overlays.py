@@ -6,55 +6,31 @@ the panel shows what the numbers mean and not what looks well.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from benchmark.report import style
+from benchmark.report.figures.slices import (
+    bare,
+    only_labels,
+    overlay_handles,
+    paint_prediction,
+    paint_truth,
+    read_slice,
+    slices_of,
+    window_of,
+)
 from benchmark.report.groups import Group, row_title
 from benchmark.report.leaderboard import case_scores
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-Image = npt.NDArray[np.uint8]
-
-_SIDE = 320  # pixels of a panel; more than print resolves at this size
-_BLEND = 0.55
-_BAR_MM = 20.0
-
-
-@dataclass(frozen=True)
-class Slice:
-    """One slice of a case as a run left it; arrays are ``(y, x)``, spacing in mm likewise."""
-
-    image: Image
-    truth: Image
-    prediction: Image
-    spacing_mm: tuple[float, float]
-    dice: float
-
-
-@dataclass(frozen=True)
-class Window:
-    """A square (in mm) part of a slice: first row and column, rows, columns, and the step."""
-
-    row: int
-    column: int
-    rows: int
-    columns: int
-    step: int
 
 
 def draw(group: Group) -> Figure | None:
     """The panel: a row per chosen case, a column per architecture; None without slices."""
-    folders = _slices(group)
+    folders = slices_of(group)
     chosen = choose_cases(group, folders)
     if not chosen:
         return None
@@ -64,7 +40,7 @@ def draw(group: Group) -> Figure | None:
     width_in = max(style.ONE_COLUMN_IN, 0.42 + columns * panel_in)
     panel_in = min(panel_in, (width_in - 0.42) / columns)
     colours = style.class_colours(group.classes)
-    handles = _handles(group, colours)
+    handles = overlay_handles(group, colours)
     bottom_in = 0.2 + style.legend_height_in([str(item.get_label()) for item in handles], width_in)
     top_in = 0.66 if any(variant for _, variant in names) else 0.56
     height_in = top_in + bottom_in + len(chosen) * panel_in
@@ -76,7 +52,7 @@ def draw(group: Group) -> Figure | None:
             for name in names
             if case in folders[name]
         }
-        window = _window(list(slices.values()))
+        window = window_of(list(slices.values()))
         for column in range(columns):
             axes = figure.add_axes(
                 (
@@ -86,17 +62,17 @@ def draw(group: Group) -> Figure | None:
                     (panel_in - 0.04) / height_in,
                 )
             )
-            _frame(axes)
+            bare(axes)
             if column == 0:
                 any_slice = next(iter(slices.values()))
-                _truth(axes, any_slice, window, labels, colours)
+                paint_truth(axes, any_slice, window, labels, colours)
                 axes.set_ylabel(f"{rank}\n{case}", fontsize=6.2, labelpad=2.5)
                 title = "truth"
             else:
                 name = names[column - 1]
                 title = row_title(*name)
                 if name in slices:
-                    _prediction(axes, slices[name], window, labels, colours)
+                    paint_prediction(axes, slices[name], window, labels, colours)
                 else:
                     axes.text(0.5, 0.5, "no slice", ha="center", transform=axes.transAxes)
             if row == 0:
@@ -145,194 +121,3 @@ def choose_cases(
     if len(cases) < 3:
         picked = {"best": cases[0]} if len(cases) == 1 else {"best": cases[0], "worst": cases[1]}
     return list(picked.items())
-
-
-def read_slice(path: Path) -> Slice:
-    """Read ``slices/<case>.npz``."""
-    with np.load(path) as file:
-        y_mm, x_mm = (float(value) for value in file["spacing_mm"])
-        return Slice(
-            image=file["image"],
-            truth=file["truth"],
-            prediction=file["prediction"],
-            spacing_mm=(y_mm, x_mm),
-            dice=float(file["dice"]),
-        )
-
-
-def only_labels(one: Slice, labels: Iterable[int]) -> Slice:
-    """The slice without classes that are not scored: what has no truth cannot be an error."""
-    known = list(labels)
-    return replace(
-        one,
-        truth=np.where(np.isin(one.truth, known), one.truth, 0).astype(np.uint8),
-        prediction=np.where(np.isin(one.prediction, known), one.prediction, 0).astype(np.uint8),
-    )
-
-
-def _slices(group: Group) -> dict[tuple[str, str], dict[str, Path]]:
-    """Files of each architecture by case, from the run with the lowest fold and seed."""
-    found: dict[tuple[str, str], dict[str, Path]] = {}
-    for run in group.runs:
-        if not run.ok:
-            continue
-        paths = found.setdefault(run.name, {})
-        for path in sorted((run.path / "slices").glob("*.npz")):
-            paths.setdefault(path.stem, path)
-    return {name: paths for name, paths in found.items() if paths}
-
-
-def _window(slices: Sequence[Slice]) -> Window:
-    """A square around every structure of truth and predictions, with room at its sides."""
-    first = slices[0]
-    marked = first.truth > 0
-    for one in slices:
-        marked = marked | (one.prediction > 0)
-    if not marked.any():
-        marked = np.ones_like(marked)
-    rows = np.flatnonzero(marked.any(axis=1))
-    columns = np.flatnonzero(marked.any(axis=0))
-    y_mm, x_mm = first.spacing_mm
-    side_mm = 1.3 * max((rows[-1] - rows[0] + 1) * y_mm, (columns[-1] - columns[0] + 1) * x_mm)
-    side_mm = max(side_mm, 16 * max(y_mm, x_mm))
-    height, width = max(2, round(side_mm / y_mm)), max(2, round(side_mm / x_mm))
-    return Window(
-        row=_start(rows, height, marked.shape[0]),
-        column=_start(columns, width, marked.shape[1]),
-        rows=height,
-        columns=width,
-        step=max(1, math.ceil(max(height, width) / _SIDE)),
-    )
-
-
-def _start(occupied: npt.NDArray[np.intp], length: int, available: int) -> int:
-    """Where a window around the occupied pixels begins; inside the picture if it fits there."""
-    centred = round((int(occupied[0]) + int(occupied[-1]) + 1 - length) / 2)
-    return min(max(centred, 0), available - length) if length <= available else centred
-
-
-def _cut(array: Image, window: Window) -> Image:
-    """The window of an array; what lies outside the picture is 0."""
-    result = np.zeros((window.rows, window.columns), array.dtype)
-    top, left = max(0, window.row), max(0, window.column)
-    part = array[top : window.row + window.rows, left : window.column + window.columns]
-    y, x = top - window.row, left - window.column
-    result[y : y + part.shape[0], x : x + part.shape[1]] = part
-    return result[:: window.step, :: window.step]
-
-
-def _frame(axes: Axes) -> None:
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.grid(visible=False)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-
-
-def _truth(
-    axes: Axes,
-    one: Slice,
-    window: Window,
-    labels: Mapping[str, int],
-    colours: Mapping[str, str],
-) -> None:
-    _show(axes, np.repeat(_cut(one.image, window)[..., None], 3, axis=2))
-    _contours(axes, _cut(one.truth, window), labels, colours, width=1.0)
-    columns = -(-window.columns // window.step)
-    length = _BAR_MM / one.spacing_mm[1] / window.step
-    if length < 0.6 * columns:
-        rows = -(-window.rows // window.step)
-        start = 0.05 * columns
-        axes.plot([start, start + length], [0.95 * rows] * 2, color="white", linewidth=1.6)
-        axes.text(
-            start,
-            0.93 * rows,
-            f"{_BAR_MM:g} mm",
-            color="white",
-            fontsize=5.5,
-            ha="left",
-            va="bottom",
-        )
-
-
-def _prediction(
-    axes: Axes,
-    one: Slice,
-    window: Window,
-    labels: Mapping[str, int],
-    colours: Mapping[str, str],
-) -> None:
-    truth, prediction = _cut(one.truth, window), _cut(one.prediction, window)
-    picture = np.repeat(_cut(one.image, window)[..., None], 3, axis=2).astype(np.float32)
-    for mask, colour in (
-        ((truth > 0) & (prediction == 0), style.MISSED_COLOUR),
-        ((truth == 0) & (prediction > 0), style.SPURIOUS_COLOUR),
-        ((truth > 0) & (prediction > 0) & (truth != prediction), style.CONFUSED_COLOUR),
-    ):
-        tint = 255 * np.array(style.rgb(colour), np.float32)
-        picture[mask] = (1 - _BLEND) * picture[mask] + _BLEND * tint
-    _show(axes, picture.astype(np.uint8))
-    white = dict.fromkeys(labels, "white")
-    _contours(axes, truth, labels, white, width=0.45, dashes=(0, (3, 2)))
-    _contours(axes, prediction, labels, colours, width=0.8)
-    axes.text(
-        0.97,
-        0.03,
-        f"{one.dice:.3f}",
-        transform=axes.transAxes,
-        ha="right",
-        va="bottom",
-        fontsize=6.5,
-        color="white",
-        bbox={"facecolor": "black", "edgecolor": "none", "alpha": 0.6, "pad": 1.2},
-    )
-
-
-def _show(axes: Axes, picture: npt.NDArray[Any]) -> None:
-    axes.imshow(picture, interpolation="none", aspect="auto")
-
-
-def _contours(
-    axes: Axes,
-    mask: Image,
-    labels: Mapping[str, int],
-    colours: Mapping[str, str],
-    *,
-    width: float,
-    dashes: str | tuple[float, tuple[float, float]] = "solid",
-) -> None:
-    # Where one structure lies in another they share a border: the inner one is drawn last.
-    for name in sorted(labels, key=lambda name: -_extent(mask == labels[name])):
-        inside = mask == labels[name]
-        if inside.any() and not inside.all():
-            axes.contour(
-                inside.astype(np.float32),
-                levels=[0.5],
-                colors=[colours[name]],
-                linewidths=width,
-                linestyles=[dashes],
-            )
-
-
-def _extent(inside: npt.NDArray[np.bool_]) -> int:
-    """Area of the box around a structure."""
-    return int(inside.any(axis=0).sum() * inside.any(axis=1).sum())
-
-
-def _handles(group: Group, colours: Mapping[str, str]) -> list[Any]:
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-
-    lines = [
-        Line2D([], [], color=colours[name], linewidth=2, label=style.words(name))
-        for name in group.classes
-    ]
-    errors = [
-        Patch(facecolor=style.MISSED_COLOUR, alpha=_BLEND + 0.25, label="missed"),
-        Patch(facecolor=style.SPURIOUS_COLOUR, alpha=_BLEND + 0.25, label="extra"),
-    ]
-    if len(group.classes) > 1:
-        errors.append(
-            Patch(facecolor=style.CONFUSED_COLOUR, alpha=_BLEND + 0.25, label="wrong class")
-        )
-    return [*lines, *errors]

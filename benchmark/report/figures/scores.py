@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,12 +23,17 @@ _SIZES = {"^": 1.5, "v": 1.5, "D": 0.9}  # markers of equal area look unequal
 _ALL = "all classes"
 
 
-def draw(group: Group, looks: Mapping[tuple[str, str], style.Look]) -> Figure | None:
+def draw(
+    group: Group,
+    looks: Mapping[tuple[str, str], style.Look],
+    tiers: Mapping[tuple[str, str], int] = MappingProxyType({}),
+) -> Figure | None:
     """One cluster of boxes per class and one for the mean of a case; None without scores.
 
     Boxes hold the middle half of the cases, whiskers reach the furthest case within 1.5 times
     the box's height (Tukey 1977). Cases whose structure was missed or invented have Dice 0; so as
-    not to flatten the boxes they stand as crosses in a strip below the axis' range.
+    not to flatten the boxes they stand as crosses in a strip below the axis' range. The legend
+    tells the tier of what has one.
     """
     points = _points(group)
     if points.empty:
@@ -36,7 +42,7 @@ def draw(group: Group, looks: Mapping[tuple[str, str], style.Look]) -> Figure | 
     clusters = list(dict.fromkeys(points["cluster"]))
     low = _lower_limit(points)
     strip = 0.13 * (1 - low) if low > 0 and points["zero"].any() else 0.0
-    handles = _handles(group, names, looks, crosses=bool(strip))
+    handles = _handles(group, names, looks, tiers, crosses=bool(strip))
     figure, (axes,) = style.panels(
         handles, axes_height_in=2.05, left_in=(0.54,), width_in=(6.58,), labels_in=0.33
     )
@@ -156,6 +162,7 @@ def _handles(
     group: Group,
     names: list[tuple[str, str]],
     looks: Mapping[tuple[str, str], style.Look],
+    tiers: Mapping[tuple[str, str], int],
     *,
     crosses: bool,
 ) -> list[Any]:
@@ -170,7 +177,7 @@ def _handles(
             markersize=4.5,
             linewidth=5,
             alpha=0.95,
-            label=row_title(*name),
+            label=row_title(*name) + (f" (tier {tiers[name]})" if name in tiers else ""),
         )
         for name in names
     ]

@@ -1,0 +1,158 @@
+"""Rank stability: how often each architecture has each rank when patients are drawn anew.
+
+The blob plots of challengeR (Wiesenfarth et al., Scientific Reports 2021), one panel per ranking
+scheme and dataset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmark.report import style
+from benchmark.report.cells import number
+from benchmark.report.groups import row_title
+from benchmark.report.stability import SCHEME_TITLES, Ranking
+from benchmark.report.standings import Name
+from benchmark.statistics.ranking import SCHEMES
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_LEFT_IN, _TOP_IN, _GAP_IN = 0.62, 0.62, 0.26
+_BLOB = 0.42  # widest radius in ranks, of a share of 1
+
+
+def draw(found: Sequence[Ranking], looks: Mapping[Name, style.Look]) -> Figure | None:
+    """A row of panels per group, a column per scheme; None where nothing was ranked by Dice.
+
+    The area of a blob is proportional to the share of draws with that rank; the bar spans 95 % of
+    the draws, its tick is their median; the white mark is the rank in the table itself.
+
+    Args:
+        found: rankings of groups of one source.
+        looks: colours and markers.
+    """
+    shown = [one for one in found if one.metric == "dice"]
+    groups = list({id(one.group): one.group for one in shown}.values())
+    if not groups:
+        return None
+    names = list(dict.fromkeys(name for one in shown for name in one.names))
+    handles = _handles(names, looks)
+    width_in = style.TWO_COLUMNS_IN
+    labels = [str(handle.get_label()) for handle in handles]
+    bottom_in = style.legend_height_in(labels, width_in) + 0.2
+    panel_in = (width_in - _LEFT_IN - 0.08) / len(SCHEMES)
+    rows_in = [
+        max(0.75, 0.19 * max(len(one.names) for one in shown if one.group is group))
+        for group in groups
+    ]
+    height_in = _TOP_IN + sum(rows_in) + _GAP_IN * len(groups) + bottom_in
+    figure = style.new_figure(width_in, height_in)
+    down_in = _TOP_IN
+    for row, (group, row_in) in enumerate(zip(groups, rows_in, strict=True)):
+        for column, scheme in enumerate(SCHEMES):
+            axes = figure.add_axes(
+                (
+                    (_LEFT_IN + column * panel_in) / width_in,
+                    1 - (down_in + row_in) / height_in,
+                    (panel_in - 0.1) / width_in,
+                    row_in / height_in,
+                )
+            )
+            one = next(
+                one for one in shown if one.group is group and one.stability.scheme == scheme
+            )
+            _panel(axes, one, looks, size_in=(panel_in - 0.1, row_in))
+            if column == 0:
+                axes.set_ylabel("\n".join([*group.title.split(" · "), "rank"]), fontsize=6.5)
+            else:
+                axes.tick_params(labelleft=False)
+            if row == 0:
+                axes.set_title(SCHEME_TITLES[scheme], fontsize=7, pad=3)
+        down_in += row_in + _GAP_IN
+    style.bottom_legend(figure, handles)
+    figure.text(
+        0.5,
+        (bottom_in - 0.1) / height_in,
+        "blob: area ∝ share of 1,000 draws of patients · bar: 95 % of them, tick: median · "
+        "white mark: rank in the table · τ: Kendall's, median [95 %]",
+        ha="center",
+        va="center",
+        fontsize=6.2,
+        color="#444444",
+    )
+    phantom = groups[0].phantom
+    style.headline(
+        figure,
+        "Rank stability (mean foreground Dice)",
+        "synthetic hearts, not patients" if phantom else f"{groups[0].source} data",
+        phantom=phantom,
+    )
+    return figure
+
+
+def _panel(
+    axes: Axes,
+    one: Ranking,
+    looks: Mapping[Name, style.Look],
+    *,
+    size_in: tuple[float, float],
+) -> None:
+    from matplotlib.patches import Ellipse
+
+    count = len(one.names)
+    axes.set_xlim(0.4, count + 0.6)
+    axes.set_ylim(count + 0.6, 0.4)  # the best rank on top
+    # Round on paper: both axes span as many ranks, but not as many inches.
+    across_in, along_in = size_in
+    unit_in = min(size_in)
+    shares, (middle, low, high) = one.shares, one.limits
+    for index, name in enumerate(one.names):
+        colour = looks[name].colour
+        for place in range(count):
+            size = 2 * _BLOB * np.sqrt(shares[index, place])
+            if size:
+                axes.add_patch(
+                    Ellipse(
+                        (index + 1, place + 1),
+                        size * unit_in / across_in,
+                        size * unit_in / along_in,
+                        facecolor=(*style.rgb(colour), 0.55),
+                        edgecolor=colour,
+                        linewidth=0.5,
+                        zorder=2,
+                    )
+                )
+        at = index + 1
+        axes.plot([at, at], [low[index], high[index]], color="black", linewidth=0.7, zorder=3)
+        axes.plot(
+            [at - 0.16, at + 0.16], [middle[index]] * 2, color="black", linewidth=1.0, zorder=3
+        )
+        axes.plot(
+            at,
+            one.stability.ranks[index],
+            marker=looks[name].marker,
+            markersize=3.4,
+            markerfacecolor="white",
+            markeredgecolor=colour,
+            markeredgewidth=0.7,
+            zorder=4,
+        )
+    axes.set_yticks(range(1, count + 1) if count <= 8 else range(1, count + 1, 2))
+    axes.set_xticks([])
+    median, worst, best = (number(value, 2) for value in one.tau)
+    axes.set_xlabel(f"τ {median} [{worst}, {best}]", fontsize=6.2, labelpad=1.5)
+
+
+def _handles(names: Sequence[Name], looks: Mapping[Name, style.Look]) -> list[Any]:
+    from matplotlib.lines import Line2D
+
+    return [
+        Line2D([], [], linestyle="none", marker=looks[name].marker, color=looks[name].colour,
+               markersize=5, label=row_title(*name))
+        for name in names
+    ]  # fmt: skip

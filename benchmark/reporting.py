@@ -1,0 +1,132 @@
+"""From the records of a plan to the report on disk and the leaderboard on the terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from benchmark.errors import BenchmarkError
+from benchmark.execution.locks import locked
+from benchmark.experiment.plan import Plan
+from benchmark.records import (
+    cases_frame,
+    clinical_frame,
+    epochs_frame,
+    mixed_versions,
+    read_external,
+    read_records,
+    write_json,
+)
+
+Records = list[dict[str, Any]]
+
+# Beside the report: the records it was made from.
+MADE_FROM = "made_from.json"
+
+
+def report_plan(plan: Plan, results: Path, console: Console, *, mix_protocols: bool = False) -> int:
+    """Write tables and figures from the records of a plan; return the exit code.
+
+    Args:
+        plan: Whose records are reported.
+        results: Results folder.
+        console: Where the leaderboard is shown.
+        mix_protocols: Report the runs of other protocols on the plan's datasets beside them.
+
+    Raises:
+        BenchmarkError: There is no record yet.
+    """
+    records = plan_records(plan, results, console)
+    if mix_protocols:
+        records += _other_protocols(plan, results, console)
+    if not records:
+        raise BenchmarkError(
+            f"{results}: expected records of {plan.path} with profile {plan.profile}, found none. "
+            "Run `python -m benchmark run` with the same options first."
+        )
+    write(records, results, mix_protocols=mix_protocols)
+    show(records, results, console, mix_protocols=mix_protocols)
+    return exit_code(plan, records)
+
+
+def plan_records(plan: Plan, results: Path, console: Console) -> Records:
+    """Return the records that the runs of a plan have; the user is told of damaged ones."""
+    keys = [run.spec.key for run in plan.runs]
+    return read_records(results, keys, lambda text: warn(console, text))
+
+
+def write(records: Records, results: Path, *, mix_protocols: bool = False) -> list[Path]:
+    """Write the report of some records and of all external entries; return its files."""
+    from benchmark.report import write_report
+
+    if not records:
+        return []
+    shown = [*records, *read_external(results)]
+    with locked(results / ".locks" / "report"):  # two invocations may end at once
+        files = write_report(
+            results, shown, cases_frame(shown), epochs_frame(shown), clinical_frame(shown),
+            mix_protocols=mix_protocols,
+        )  # fmt: skip
+        if not mix_protocols:
+            write_json(results / "report" / MADE_FROM, _made_from(shown))
+    return files
+
+
+def is_up_to_date(records: Records, results: Path) -> bool:
+    """Tell whether the report on disk was made from these records and today's external entries."""
+    try:
+        noted = json.loads((results / "report" / MADE_FROM).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return bool(noted == _made_from([*records, *read_external(results)]))
+
+
+def show(records: Records, results: Path, console: Console, *, mix_protocols: bool = False) -> None:
+    """Print the leaderboard, the clinical agreement, and where the report lies."""
+    from benchmark.report.terminal import clinical_table, leaderboard_table
+
+    if not records:
+        return
+    shown = [*records, *read_external(results)]
+    console.print(leaderboard_table(shown, cases_frame(shown), mix_protocols=mix_protocols))
+    clinical = clinical_frame(shown)
+    if len(clinical) and not mix_protocols:
+        console.print(clinical_table(shown, clinical))
+    if warning := mixed_versions(records):
+        warn(console, warning)
+    folder = results / ("report-mixed" if mix_protocols else "report")
+    console.print(f"Report: {folder}", soft_wrap=True, markup=False)
+
+
+def exit_code(plan: Plan, records: Sequence[dict[str, Any]]) -> int:
+    """Return 0 if every run of the plan is ok, else 1."""
+    ok = {record["key"] for record in records if record["status"] == "ok"}
+    return 0 if all(run.spec.key in ok for run in plan.runs) else 1
+
+
+def warn(console: Console, text: str) -> None:
+    """Print a warning."""
+    console.print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True)
+
+
+def _other_protocols(plan: Plan, results: Path, console: Console) -> Records:
+    """Return the newest records of the plan's datasets that were made under other protocols."""
+    from benchmark.report.protocols import newest
+
+    datasets = {run.spec.dataset for run in plan.runs}
+    protocols = {run.spec.protocol_hash for run in plan.runs}
+    return newest(
+        [
+            record
+            for record in read_records(results, on_damage=lambda text: warn(console, text))
+            if record["spec"]["dataset"] in datasets and record["protocol_hash"] not in protocols
+        ]
+    )
+
+
+def _made_from(records: Records) -> dict[str, str]:
+    return {record["key"]: record.get("finished_utc") or "" for record in records}
