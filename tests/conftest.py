@@ -27,7 +27,7 @@ def experiment_text() -> str:
     return (ROOT / "experiments.yaml").read_text(encoding="utf-8")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def spec() -> RunSpec:
     """The specification of a very small run."""
     protocol = Protocol(
@@ -56,6 +56,11 @@ def spec() -> RunSpec:
         postprocessing="none",
         surface_definition="metrics_reloaded",
         nsd_tolerance_mm=2.0,
+        track="epochs",
+        max_steps=None,
+        max_train_s=None,
+        target_dice=None,
+        deterministic=False,
     )
     return RunSpec(
         architecture="unet",

@@ -53,8 +53,12 @@ class ProgressDisplay:
             detail = self._epoch(run)
         elif event["event"] == "resumed":
             detail = f"goes on after epoch {run.epoch}"
+        elif event["event"] == "checkpoint_rejected":
+            detail = f"{event['file']} is set aside: {event['reason']}"
         self._progress.update(self._tasks[spec.key], completed=run.share, detail=detail)
-        lasting = ["resumed"] if self.console.is_terminal else ["resumed", "epoch"]
+        lasting = {"resumed", "checkpoint_rejected"}
+        if not self.console.is_terminal:
+            lasting.add("epoch")
         if event["event"] in lasting:
             self._line(run.number, spec, detail)
 

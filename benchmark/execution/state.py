@@ -22,6 +22,8 @@ class Running:
         began_s: When it began, on the clock of the state.
         stage: What it does, in words.
         epoch: Epochs done.
+        share: Part of the training's budget that is used.
+        share_before: Part of it that earlier attempts had used.
         loss: Mean loss of the last epoch.
         validation_dice: Dice of the last epoch.
         rss_mib: Memory of the worker.
@@ -35,15 +37,12 @@ class Running:
     began_s: float
     stage: str = "starting"
     epoch: int = 0
+    share: float = 0.0
+    share_before: float = 0.0
     loss: float | None = None
     validation_dice: float | None = None
     rss_mib: float | None = None
     device_mib: float | None = None
-
-    @property
-    def share(self) -> float:
-        """Part of its epochs that are done."""
-        return min(1.0, self.epoch / self.epochs)
 
 
 @dataclass(frozen=True)
@@ -93,8 +92,9 @@ class State:
             run.stage = f"preparing data {event['done']}/{event['total']}"
         elif event["event"] == "resumed":
             run.epoch = int(event["epoch"])
+            run.share = run.share_before = event["share"]
         elif event["event"] == "epoch":
-            run.epoch = int(event["epoch"])
+            run.epoch, run.share = int(event["epoch"]), event["share"]
             run.loss, run.validation_dice = event["loss"], event["validation_dice"]
             run.rss_mib, run.device_mib = event.get("rss_mib"), event.get("device_mib")
 
@@ -111,12 +111,14 @@ class State:
     def left_s(self) -> float | None:
         """Estimate the seconds until the last run ends, or None while nothing is known.
 
-        A running run takes as much longer as its epochs are left; a run to come takes the mean of
+        A running run takes as much longer as its budget is left; a run to come takes the mean of
         those that ended well and of what is expected of those that run.
         """
         now = self.clock()
         expected = {
-            key: (now - run.began_s) / run.share for key, run in self.running.items() if run.epoch
+            key: (now - run.began_s) * (1 - run.share_before) / (run.share - run.share_before)
+            for key, run in self.running.items()
+            if run.share > run.share_before
         }
         known = [run.seconds for run in self.ended if run.status == "ok"] + list(expected.values())
         if not known:

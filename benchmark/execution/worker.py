@@ -121,11 +121,15 @@ def new_record(order: Order, started: datetime.datetime) -> dict[str, Any]:
 def execute(order: Order, emit: Events, *, started_s: float) -> dict[str, Any]:
     """Run an order, write its record and return it; no exception leaves but an interrupt.
 
+    A run that was ended from outside, or by an error that may be mended, keeps its checkpoints:
+    the next attempt goes on from them. One that ended by itself, well or not, has none.
+
     Args:
         order: What to run.
         emit: Receives progress.
         started_s: ``time.perf_counter()`` when this process became free to work on the order.
     """
+    from benchmark.training import checkpoint
     from benchmark.training.devices import is_out_of_memory
 
     record = new_record(order, datetime.datetime.now(datetime.UTC))
@@ -143,17 +147,25 @@ def execute(order: Order, emit: Events, *, started_s: float) -> dict[str, Any]:
         status = "oom" if is_out_of_memory(error) else "error"
         first = str(error).strip().splitlines()[:1]
         record.update(status=status, error=f"{type(error).__name__}: {first[0] if first else ''}")
-    record.setdefault("timing", {}).update(
-        {**watch.spans, "total_s": time.perf_counter() - started_s, "peak_rss_mib": peak_rss_mib()}
-    )
+    timing = record.setdefault("timing", {})
+    timing.update(watch.spans)
+    timing["total_s"] = time.perf_counter() - started_s + timing.get("earlier_s", 0.0)
+    timing["peak_rss_mib"] = peak_rss_mib()
     record["environment"] = {**environment.describe(), **record.get("environment", {})}
     record["finished_utc"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     write_record(order.folder, record)
+    if record["status"] in ("ok", "oom", "diverged"):
+        checkpoint.remove(order.folder)
     return record
 
 
 def _clear(folder: Path) -> None:
-    """Remove what an earlier attempt left, so that no file of it is taken for one of this run."""
+    """Remove what an earlier attempt left, so that no file of it is taken for one of this run.
+
+    Checkpoints stay: they say themselves whose they are.
+    """
+    for partial in (*folder.glob(".*.tmp"), *folder.glob("partial-*")):
+        partial.unlink()
     for name in ("record.json", SUMS, "epochs.csv", "cases.csv", "clinical.csv", "best.weights.h5"):
         (folder / name).unlink(missing_ok=True)
     for name in ("predictions", "slices"):
@@ -212,6 +224,7 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
             compilation=protocol.compile,
             dims=spec.dims,
             seed=spec.seed_for("init"),
+            deterministic=protocol.deterministic,
         )
         record["environment"] = {"device": device.to_dict()}
         try:
@@ -222,16 +235,33 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
             raise BenchmarkError(str(error)) from None
         record["params"] = trainable_parameters(model)
 
+    def tell_epoch(event: dict[str, Any]) -> None:
+        if event["event"] == "epoch":
+            event |= {"rss_mib": peak_rss_mib(), "device_mib": devices.peak_device_mib()}
+        emit(event)
+
     with watch.span("train_s"):
         emit({"event": "stage", "stage": "training"})
         fitted = fit(
             model, spec, training, validation,
-            classes=classes, device=device, folder=order.folder, emit=emit,
+            classes=classes, device=device, folder=order.folder, emit=tell_epoch,
         )  # fmt: skip
+    watch.spans["train_s"] += fitted.earlier_s
+    record["resumed"] = list(fitted.resumed)
+    record["budget"] = {
+        "track": protocol.track,
+        "epochs": len(fitted.epoch_s),
+        "steps": len(fitted.step_s),
+        "steps_s": math.fsum(fitted.step_s),
+        "reached": fitted.reached,
+        "time_to_target_s": fitted.time_to_target_s,
+    }
     record["timing"] = {
         **summarise_steps(fitted.step_s, spec.batch_size),
         "wait_ms_p50": 1e3 * float(np.median(fitted.wait_s)),
         "epoch_s": float(np.median(fitted.epoch_s)),
+        "checkpoint_s": fitted.checkpoint_s,
+        "earlier_s": fitted.earlier_s,
         "peak_device_mib": devices.peak_device_mib(),
     }
     model.load_weights(fitted.weights)

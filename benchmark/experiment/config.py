@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, PrivateAttr, ValidationError
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationError, ValidationInfo
 
 import architectures
 from benchmark.errors import ConfigError, nearest
@@ -31,6 +31,27 @@ def _ascending(bounds: tuple[int, int]) -> tuple[int, int]:
     if bounds[0] > bounds[1]:
         raise ValueError("expected [least, most]")
     return bounds
+
+
+# The field that each track needs beside ``epochs``.
+TRACKS = {
+    "epochs": None, "steps": "max_steps", "time": "max_train_s", "target": "target_dice",
+}  # fmt: skip
+
+
+def _measured(track: str, info: ValidationInfo) -> str:
+    """Check that the field of a track is given, and that of no other."""
+    for name, field in TRACKS.items():
+        if field is None or field not in info.data:  # absent: the field itself is at fault
+            continue
+        if name == track and info.data[field] is None:
+            raise ValueError(f"track {track} needs {field}; add it")
+        if name != track and info.data[field] is not None:
+            raise ValueError(
+                f"{field} belongs to track {name}, the track is {track}; "
+                f"set track: {name} or remove {field}"
+            )
+    return track
 
 
 class ProtocolSection(Section):
@@ -61,6 +82,15 @@ class ProtocolSection(Section):
     # The names of benchmark.evaluation.surface.DEFINITIONS, which a plan need not import.
     surface_definition: Literal["metrics_reloaded", "pooled", "area_weighted"] = "metrics_reloaded"
     nsd_tolerance_mm: Annotated[float, Field(gt=0, le=100)] = 2.0
+    max_steps: Positive | None = None
+    max_train_s: Annotated[float, Field(gt=0)] | None = None
+    target_dice: Annotated[float, Field(gt=0, le=1)] | None = None
+    track: Annotated[  # after the fields it is checked against
+        Literal["epochs", "steps", "time", "target"],
+        AfterValidator(_measured),
+        Field(validate_default=True),
+    ] = "epochs"
+    deterministic: bool = False
 
 
 class DatasetSection(Section):

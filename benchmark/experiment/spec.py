@@ -29,7 +29,7 @@ class Protocol:
         patch_3d: Input size of volumetric networks in voxels, ``(z, y, x)``.
         batch_size_2d: Patches per gradient step of planar networks.
         batch_size_3d: Patches per gradient step of volumetric networks.
-        epochs: Number of epochs.
+        epochs: Number of epochs of the tracks ``epochs`` and (at most) ``target``.
         steps_per_epoch: Least and most gradient steps of an epoch, which otherwise is one pass over
             the slices of the training cases; planar and volumetric networks take the same number.
         validation_patches_2d: Planar patches on which the epoch's validation Dice is measured.
@@ -47,6 +47,13 @@ class Protocol:
             for which that helped on validation cases.
         surface_definition: Which definition of surface distances holds.
         nsd_tolerance_mm: Distance up to which two surfaces agree, for NSD.
+        track: What the budget of a training is counted in: ``epochs``, ``steps``, ``time`` or
+            ``target``; see :class:`benchmark.training.tracks.Budget`.
+        max_steps: Gradient steps of the track ``steps``.
+        max_train_s: Seconds of gradient steps of the track ``time``.
+        target_dice: Validation Dice that ends the track ``target``.
+        deterministic: Whether operations are deterministic on a GPU too, where that costs speed;
+            on a CPU, where it costs nothing, they always are.
     """
 
     split: str
@@ -74,6 +81,11 @@ class Protocol:
     postprocessing: str
     surface_definition: Literal["metrics_reloaded", "pooled", "area_weighted"]
     nsd_tolerance_mm: float
+    track: str
+    max_steps: int | None
+    max_train_s: float | None
+    target_dice: float | None
+    deterministic: bool
 
     @functools.cached_property
     def plain(self) -> Mapping[str, Any]:

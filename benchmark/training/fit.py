@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -14,17 +16,19 @@ import keras
 
 from benchmark.data.cache import CachedCase
 from benchmark.data.pipeline import Batch, training_batches, validation_batches
-from benchmark.errors import Diverged
 from benchmark.evaluation.inference import Predictor
 from benchmark.experiment.spec import Protocol, RunSpec
 from benchmark.records import write_table
 from benchmark.training.devices import Device
-from benchmark.training.losses import make_loss
-from benchmark.training.optimizers import make_optimizer
+from benchmark.training.optimizers import learning_rate
+from benchmark.training.state import Checkpoints, State, assign, values
+from benchmark.training.steps import compile_model, step, warm_up
+from benchmark.training.tracks import Budget
 from benchmark.training.validation import patch_dice
 
 EPOCH_COLUMNS = (
-    "epoch", "loss", "validation_dice", "learning_rate", "epoch_s", "validation_s", "elapsed_s",
+    "epoch", "steps", "loss", "validation_dice", "learning_rate", "epoch_s", "validation_s",
+    "elapsed_s",
 )  # fmt: skip
 
 Emit = Callable[[dict[str, Any]], None]
@@ -41,6 +45,11 @@ class Fitted:
         step_s: Wall time of every gradient step, from the request for its batch to its loss.
         wait_s: Part of it that was spent waiting for the batch.
         epoch_s: Wall time of every epoch without validation.
+        checkpoint_s: Time spent on writing checkpoints.
+        earlier_s: Wall time of the parts of this training that other processes did.
+        resumed: After which epochs the training was taken up.
+        reached: Whether the validation Dice of the track ``target`` was reached; None on others.
+        time_to_target_s: Training and validation until it was, without checkpoints.
     """
 
     weights: Path
@@ -49,6 +58,11 @@ class Fitted:
     step_s: list[float]
     wait_s: list[float]
     epoch_s: list[float]
+    checkpoint_s: float = 0.0
+    earlier_s: float = 0.0
+    resumed: tuple[int, ...] = ()
+    reached: bool | None = None
+    time_to_target_s: float | None = None
 
 
 def fit(
@@ -62,27 +76,34 @@ def fit(
     folder: Path,
     emit: Emit,
 ) -> Fitted:
-    """Train a model from its present weights and keep the weights of the best epoch.
+    """Train a model and keep the weights of the best epoch.
 
-    The loop is written out, one ``train_on_batch`` per step: every step is timed as it is, its loss
-    is looked at, and the stream of batches is ours to stop and to resume.
+    It goes on from a checkpoint of the same training where the folder holds one, and begins with
+    the model's present weights otherwise. The loop is written out, one ``train_on_batch`` per step:
+    every step is timed as it is, its loss is looked at, and the stream of batches is ours to stop
+    and to resume.
 
     Args:
         model: From ``(batch, *patch, 1)`` to logits ``(batch, *patch, classes)``, or to a list of
-            such (deep supervision, the finest first).
+            such (deep supervision, the finest first). It is left with the weights of the best
+            epoch.
         spec: The run.
         training: Prepared training cases.
         validation: Prepared cases that choose the best epoch.
         classes: Number of classes including the background.
         device: Precision and compilation in force.
-        folder: The run's folder; ``best.weights.h5`` and ``epochs.csv`` are written there.
-        emit: Receives one event per epoch.
+        folder: The run's folder; ``best.weights.h5``, ``epochs.csv`` and checkpoints are written
+            there. Checkpoints remain until :func:`benchmark.training.checkpoint.remove`.
+        emit: Receives one event per epoch, when it is safe on the disk; ``resumed`` with the rows
+            of the epochs before; ``checkpoint_rejected`` with the file and the reason.
 
     Raises:
         Diverged: The loss is no longer finite.
+        OSError: The disk is full or the folder cannot be written.
     """
-    epochs, steps = spec.protocol.epochs, epoch_steps(training, spec.protocol)
-    _compile(model, spec, classes, device, steps=epochs * steps)
+    budget = Budget.of(spec.protocol, epoch_steps(training, spec.protocol))
+    folder.mkdir(parents=True, exist_ok=True)
+    compile_model(model, spec, classes, device)
     predictor = Predictor(model, spec.patch, batch_size=spec.batch_size, overlap=0.0)
     checks = validation_batches(
         validation,
@@ -91,73 +112,108 @@ def fit(
         count=spec.validation_patches,
         seed=spec.seed_for("validation"),
     )
+    checkpoints = Checkpoints(folder, spec, model, device)
+    state = _take_up(checkpoints, model, spec, predictor, budget, emit)
+    if state.epoch:
+        write_table(folder / "epochs.csv", state.rows, EPOCH_COLUMNS)
     stream = training_batches(
         training,
         patch=spec.patch,
         batch_size=spec.batch_size,
         augmentation=spec.protocol.augmentation,
         seed=spec.seed_for("order"),
-        stop=epochs * steps,
+        start=len(state.step_s),
+        stop=budget.stop,
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    clock = _Clock()
-    rows: list[dict[str, float]] = []
-    best_epoch, best_dice = 0, -1.0
-    begin = time.perf_counter()
     with closing(stream):
-        for epoch in range(1, epochs + 1):
-            epoch_begin = time.perf_counter()
-            losses = [clock.step(model, stream) for _ in range(steps)]
-            trained = time.perf_counter()
+        while not _ended(budget, state):
+            row = _epoch(model, stream, budget, state, spec.protocol.learning_rate)
+            begin = time.perf_counter()
             dice = patch_dice(predictor, checks, classes)
-            validated = time.perf_counter()
-            if dice >= best_dice:  # of equals the later, which has trained longer
-                best_epoch, best_dice = epoch, dice
-                _save(model, folder / "best.weights.h5")
-            rows.append(
-                {
-                    "epoch": epoch,
-                    "loss": sum(losses) / len(losses),
-                    "validation_dice": dice,
-                    "learning_rate": _learning_rate(model),
-                    "epoch_s": trained - epoch_begin,
-                    "validation_s": validated - trained,
-                    "elapsed_s": time.perf_counter() - begin,
-                }
-            )
-            write_table(folder / "epochs.csv", rows, EPOCH_COLUMNS)
-            emit({"event": "epoch", **rows[-1]})
+            row |= {"validation_dice": dice, "validation_s": time.perf_counter() - begin}
+            if dice >= state.best_dice:  # of equals the later, which has trained longer
+                state.best_epoch, state.best_dice = state.epoch + 1, dice
+                state.best = values(model)
+            row["elapsed_s"] = state.elapsed_s + row["epoch_s"] + row["validation_s"]
+            state.rows.append(row)
+            checkpoints.save(state)
+            write_table(folder / "epochs.csv", state.rows, EPOCH_COLUMNS)
+            emit({"event": "epoch", **row, "share": _share(budget, state)})
+    assign(model.variables, state.best)
+    _save(model, folder / "best.weights.h5")
+    reached = budget.reached(state.rows[-1]["validation_dice"])
     return Fitted(
         weights=folder / "best.weights.h5",
-        best_epoch=best_epoch,
-        validation_dice=best_dice,
-        step_s=clock.step_s,
-        wait_s=clock.wait_s,
-        epoch_s=[row["epoch_s"] for row in rows],
+        best_epoch=state.best_epoch,
+        validation_dice=state.best_dice,
+        step_s=state.step_s,
+        wait_s=state.wait_s,
+        epoch_s=[row["epoch_s"] for row in state.rows],
+        checkpoint_s=state.checkpoint_s,
+        earlier_s=state.earlier_s,
+        resumed=tuple(state.resumed),
+        reached=reached if budget.track == "target" else None,
+        time_to_target_s=state.elapsed_s if reached else None,
     )
 
 
-class _Clock:
-    """Takes gradient steps and times them."""
+def _take_up(
+    checkpoints: Checkpoints,
+    model: keras.Model,
+    spec: RunSpec,
+    predictor: Predictor,
+    budget: Budget,
+    emit: Emit,
+) -> State:
+    def compile_all() -> None:
+        warm_up(model, spec)
+        predictor.warm_up()
 
-    def __init__(self) -> None:
-        self.step_s: list[float] = []
-        self.wait_s: list[float] = []
+    def tell(path: Path, reason: str) -> None:
+        sys.stderr.write(f"{path.name} is set aside: {reason}\n")
+        emit({"event": "checkpoint_rejected", "file": path.name, "reason": reason})
 
-    def step(self, model: keras.Model, stream: Iterator[Batch]) -> float:
-        """Take one step; return its loss."""
-        begin = time.perf_counter()
-        image, mask = next(stream)
-        arrived = time.perf_counter()
-        outputs = len(model.outputs)
-        target = [mask] * outputs if outputs > 1 else mask
-        # Reading the loss waits for the device: a step ends when its result is on the host.
-        loss = float(model.train_on_batch(image, target, return_dict=True)["loss"])
-        self.step_s.append(time.perf_counter() - begin)
-        self.wait_s.append(arrived - begin)
-        if not math.isfinite(loss):
-            raise Diverged(f"the loss became {loss} at step {len(self.step_s)}")
-        return loss
+    state = checkpoints.restore(compile_all, tell)
+    if state.epoch:
+        sys.stderr.write(f"resumed after epoch {state.epoch}\n")
+        emit(
+            {
+                "event": "resumed",
+                "epoch": state.epoch,
+                "share": _share(budget, state),
+                "rows": list(state.rows),
+            }
+        )
+    return state
+
+
+def _share(budget: Budget, state: State) -> float:
+    return budget.share(len(state.step_s), state.train_s)
+
+
+def _ended(budget: Budget, state: State) -> bool:
+    if state.rows and budget.reached(state.rows[-1]["validation_dice"]):
+        return True
+    return _share(budget, state) >= 1.0
+
+
+def _epoch(
+    model: keras.Model, stream: Iterator[Batch], budget: Budget, state: State, peak: float
+) -> dict[str, float]:
+    """Take the steps of one epoch, or as many as the budget leaves; return its row."""
+    begin = time.perf_counter()
+    losses: list[float] = []
+    rate = 0.0
+    while len(losses) < budget.steps_per_epoch and (share := _share(budget, state)) < 1.0:
+        rate = learning_rate(peak, share)
+        losses.append(step(model, stream, state, rate))
+    return {
+        "epoch": state.epoch + 1,
+        "steps": len(state.step_s),
+        "loss": sum(losses) / len(losses),
+        "learning_rate": rate,
+        "epoch_s": time.perf_counter() - begin,
+    }
 
 
 def epoch_steps(training: Sequence[CachedCase], protocol: Protocol) -> int:
@@ -170,35 +226,9 @@ def epoch_steps(training: Sequence[CachedCase], protocol: Protocol) -> int:
     return min(max(math.ceil(slices / protocol.batch_size_2d), least), most)
 
 
-def _compile(
-    model: keras.Model, spec: RunSpec, classes: int, device: Device, *, steps: int
-) -> None:
-    optimizer = make_optimizer(spec.protocol, steps=steps)
-    optimizer.build(model.trainable_variables)  # else the first step is traced twice
-    loss = make_loss(spec.protocol.loss, classes)
-    outputs = len(model.outputs)
-    model.compile(
-        optimizer=optimizer,
-        loss=[loss] * outputs if outputs > 1 else loss,
-        loss_weights=supervision_weights(outputs) if outputs > 1 else None,
-        jit_compile=device.jit_compile,
-    )
-
-
-def supervision_weights(outputs: int) -> list[float]:
-    """Return the weights of the losses of a network with deep supervision, finest first.
-
-    Each coarser output counts half of the one before, and all sum to one (as nnU-Net does).
-    """
-    weights = [0.5**level for level in range(outputs)]
-    return [weight / sum(weights) for weight in weights]
-
-
 def _save(model: keras.Model, path: Path) -> None:
     partial = path.with_name(f"partial-{path.name}")
     model.save_weights(partial)
+    with partial.open("rb+") as file:
+        os.fsync(file.fileno())
     partial.replace(path)
-
-
-def _learning_rate(model: keras.Model) -> float:
-    return float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))

@@ -1,37 +1,45 @@
-"""Optimisers with their schedule."""
+"""Optimisers and their schedule."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
 
 from benchmark.experiment.spec import Protocol
 
-# Part of the steps in which the learning rate rises linearly to its peak; adaptive optimisers
+# Part of the training in which the learning rate rises linearly to its peak; adaptive optimisers
 # have no estimate of the gradient's scale before.
 WARM_UP = 0.05
 
 
-def make_optimizer(protocol: Protocol, *, steps: int) -> Any:
-    """Return the optimiser with a warm-up and a cosine decay to zero over the whole training.
+def make_optimizer(protocol: Protocol) -> Any:
+    """Return the optimiser; its learning rate is a variable that the training loop sets.
 
     Args:
-        protocol: Names the optimiser and its rates.
-        steps: Gradient steps of the whole training.
+        protocol: Names the optimiser and its weight decay.
     """
-    warm_up = max(1, round(WARM_UP * steps))
-    rate = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0,
-        decay_steps=max(1, steps - warm_up),
-        warmup_target=protocol.learning_rate,
-        warmup_steps=warm_up,
-    )
     decay = protocol.weight_decay
     if protocol.optimizer == "sgd":
-        optimizer = keras.optimizers.SGD(rate, momentum=0.99, nesterov=True, weight_decay=decay)
+        optimizer = keras.optimizers.SGD(0.0, momentum=0.99, nesterov=True, weight_decay=decay)
     else:
-        optimizer = keras.optimizers.AdamW(rate, weight_decay=decay)
+        optimizer = keras.optimizers.AdamW(0.0, weight_decay=decay)
     # Decay is meant for kernels: shrinking scales and offsets only fights normalisation.
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "alpha"])
     return optimizer
+
+
+def learning_rate(peak: float, share: float) -> float:
+    """Return the learning rate when a share of the budget is used: warm-up, then cosine to zero.
+
+    A function of the share and not of the step, so that a budget of seconds has the same schedule
+    as one of steps (Loshchilov and Hutter 2017, with a linear warm-up).
+
+    Args:
+        peak: Largest learning rate.
+        share: Used part of the budget, in [0, 1].
+    """
+    if share < WARM_UP:
+        return peak * share / WARM_UP
+    return peak * 0.5 * (1.0 + math.cos(math.pi * (share - WARM_UP) / (1.0 - WARM_UP)))

@@ -61,6 +61,16 @@ def test_an_interrupted_stream_goes_on_at_the_same_sample():
         np.testing.assert_array_equal(one[0], two[0])
 
 
+def test_rule_batch_depends_on_seed_and_position_however_it_is_reached():
+    """A budget of seconds has no last batch; where a stream ends does not change what it gives."""
+    whole = list(stream(augmentation="standard"))
+    endless = stream(augmentation="standard", start=9, stop=10**14)
+    for one, two in zip(whole[9:], endless, strict=False):
+        np.testing.assert_array_equal(one[0], two[0])
+        np.testing.assert_array_equal(one[1], two[1])
+    endless.close()
+
+
 def test_every_pass_visits_every_slice_once_in_a_new_order():
     positions = samples(CASES, 2)
     assert len(positions) == 15

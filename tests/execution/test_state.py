@@ -14,7 +14,14 @@ from benchmark.execution.progress import ProgressDisplay, clock
 from benchmark.execution.state import State
 from benchmark.execution.status import StatusFile, read_status
 
-EPOCH = {"event": "epoch", "epoch": 1, "loss": 0.25, "validation_dice": 0.75, "rss_mib": 500.0}
+EPOCH = {
+    "event": "epoch",
+    "epoch": 1,
+    "share": 0.5,
+    "loss": 0.25,
+    "validation_dice": 0.75,
+    "rss_mib": 500.0,
+}
 
 
 @pytest.fixture
@@ -58,6 +65,17 @@ def test_time_left_of_several_at_once(specs, clocked):
     assert state.left_s() == pytest.approx((10 + 10 + 2 * 20) / 2)
 
 
+def test_time_left_of_a_resumed_run(specs, clocked):
+    """An earlier attempt had used half of the budget; another quarter took 10 s."""
+    state = State(1, clock=clocked)
+    state.run_started(specs[0], 1, 1)
+    state.event(specs[0], {"event": "resumed", "epoch": 2, "share": 0.5})
+    assert state.left_s() is None
+    clocked.now = 10.0
+    state.event(specs[0], {**EPOCH, "epoch": 3, "share": 0.75})
+    assert state.left_s() == pytest.approx(10)
+
+
 def test_plain_lines(specs):
     text = io.StringIO()
     state = State(2)
@@ -65,15 +83,17 @@ def test_plain_lines(specs):
         for listener in (state, display):
             listener.run_started(specs[0], 1, 2)
         for event in (
-            {"event": "resumed", "epoch": 1}, {"event": "stage", "stage": "training"},
-            {**EPOCH, "epoch": 2, "device_mib": 900.0},
+            {"event": "checkpoint_rejected", "file": "checkpoint.1", "reason": "it is cut short"},
+            {"event": "resumed", "epoch": 1, "share": 0.5}, {"event": "stage", "stage": "training"},
+            {**EPOCH, "epoch": 2, "share": 1.0, "device_mib": 900.0},
         ):  # fmt: skip
             for listener in (state, display):
                 listener.event(specs[0], event)
         record = {"status": "ok", "error": None, "summary": {"dice": 0.5}}
         for listener in (state, display):
             listener.run_finished(specs[0], record)
-    first, second, third = text.getvalue().splitlines()
+    set_aside, first, second, third = text.getvalue().splitlines()
+    assert set_aside.endswith("checkpoint.1 is set aside: it is cut short")
     assert first.endswith("goes on after epoch 1")
     assert "[1/2] unet·acdc·f0·s0 (phantom)  epoch 2/2  loss 0.250  Dice 0.750" in second
     assert "GPU 900 MiB" in second

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 from types import SimpleNamespace
@@ -122,6 +123,53 @@ def test_every_end_is_a_record(steps, spec, tmp_path, monkeypatch, error, status
     stored = json.loads((tmp_path / "runs" / spec.key / "record.json").read_text())
     assert stored["status"] == status
     assert stored["finished_utc"]
+
+
+@pytest.mark.parametrize(
+    ("error", "kept"), [(None, False), (MemoryError("no more"), False), (OSError(28, "full"), True)]
+)
+def test_a_result_leaves_no_checkpoint_and_an_error_keeps_it(
+    steps, spec, tmp_path, monkeypatch, error, kept, capsys
+):
+    from benchmark.training import checkpoint, fit
+
+    def fail(*_, **__):
+        raise error
+
+    if error is not None:
+        monkeypatch.setattr(fit, "fit", fail)
+    file = checkpoint.path_of(tmp_path / "runs" / spec.key, 1)
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"x")
+    record, _ = run(spec, tmp_path)
+    assert (
+        record["status"]
+        == {None: "ok", MemoryError: "oom", OSError: "error"}[type(error) if error else None]
+    )
+    assert file.exists() is kept
+
+
+def test_record_says_how_the_budget_was_used_and_where_it_was_resumed(
+    steps, spec, tmp_path, monkeypatch
+):
+    from benchmark.training import fit
+
+    fitted = fit.Fitted(
+        tmp_path / "w", 1, 0.5, [1.0] * 4, [0.1] * 4, [2.0, 2.0],
+        checkpoint_s=0.3, earlier_s=100.0, resumed=(1,), reached=True, time_to_target_s=4.5,
+    )  # fmt: skip
+    monkeypatch.setattr(fit, "fit", lambda *_, **__: fitted)
+    protocol = dataclasses.replace(spec.protocol, track="target", target_dice=0.4)
+    record, _ = run(dataclasses.replace(spec, protocol=protocol), tmp_path)
+    assert record["resumed"] == [1]
+    assert record["budget"] == {
+        "track": "target", "epochs": 2, "steps": 4, "steps_s": 4.0,
+        "reached": True, "time_to_target_s": 4.5,
+    }  # fmt: skip
+    timing = record["timing"]
+    assert (timing["checkpoint_s"], timing["earlier_s"]) == (0.3, 100.0)
+    assert 100 <= timing["train_s"] < 101
+    assert timing["total_s"] > timing["train_s"]
 
 
 def test_divergence_and_user_errors_carry_no_traceback(steps, spec, tmp_path, monkeypatch, capsys):

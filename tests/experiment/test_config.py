@@ -63,6 +63,46 @@ def test_fault_names_file_line_and_nearest(tmp_path, experiment_text, old, new, 
     assert hint in message
 
 
+@pytest.mark.parametrize(
+    ("lines", "at", "what"),
+    [
+        ("  track: steps\n", "  track: steps", "track steps needs max_steps; add it"),
+        ("  track: time\n", "  track: time", "track time needs max_train_s"),
+        ("  track: target\n", "  track: target", "track target needs target_dice"),
+        ("  track: luck\n", "  track: luck", "protocol.track"),
+        ("  max_steps: 0\n  track: steps\n", "  max_steps: 0", "protocol.max_steps"),
+        ("  target_dice: 1.5\n  track: target\n", "  target_dice: 1.5", "protocol.target_dice"),
+        (
+            "  track: steps\n  max_steps: 9\n  target_dice: 0.5\n", "  track: steps",
+            "target_dice belongs to track target, the track is steps",
+        ),
+    ],
+)  # fmt: skip
+def test_track_has_its_field_and_no_other(tmp_path, experiment_text, lines, at, what):
+    text = experiment_text.replace("  epochs: 200\n", f"  epochs: 200\n{lines}", 1)
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text)
+    assert f"experiments.yaml:{line_of(text, at)}: " in str(caught.value)
+    assert what in str(caught.value)
+
+
+def test_field_without_its_track(tmp_path, experiment_text):
+    text = experiment_text.replace("  epochs: 200\n", "  epochs: 200\n  max_steps: 5\n", 1)
+    with pytest.raises(ConfigError, match="max_steps belongs to track steps, the track is epochs"):
+        load(tmp_path, text)
+
+
+def test_track_reaches_the_protocol_and_its_hash(tmp_path, experiment_text):
+    from benchmark.experiment.matrix import resolve_protocol
+
+    text = experiment_text.replace(
+        "  epochs: 200\n", "  epochs: 200\n  track: time\n  max_train_s: 60\n", 1
+    )
+    one, two = (resolve_protocol(load(tmp_path, each), "acdc") for each in (experiment_text, text))
+    assert (one.track, two.track, two.max_train_s) == ("epochs", "time", 60.0)
+    assert one != two
+
+
 def test_fault_in_a_profile_that_is_not_chosen_is_found(tmp_path, experiment_text):
     text = experiment_text.replace("filters: 4}", "filtres: 4}", 1)
     with pytest.raises(ConfigError, match=r"filtres.*filters"):

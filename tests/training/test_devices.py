@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from benchmark.training import devices
@@ -37,6 +39,28 @@ def test_rule_auto_takes_what_the_device_does_best(
 def test_what_is_asked_for_is_done(policy):
     device = devices.configure(precision="float32", compilation="xla", dims=2, seed=0)
     assert (device.precision, device.jit_compile, policy()) == ("float32", True, "float32")
+
+
+@pytest.mark.parametrize(
+    ("gpu", "asked", "expected"),
+    [(None, False, True), (None, True, True), ("NVIDIA X", False, False), ("NVIDIA X", True, True)],
+)
+def test_rule_operations_are_deterministic_on_a_cpu(monkeypatch, policy, gpu, asked, expected):
+    import tensorflow as tf
+
+    calls = []
+    monkeypatch.setattr(
+        tf.config.experimental, "enable_op_determinism", lambda: calls.append("enabled")
+    )
+    monkeypatch.setattr(devices, "_gpu_name", lambda: gpu)
+    for name in ("XLA_FLAGS", "CUBLAS_WORKSPACE_CONFIG"):
+        monkeypatch.setenv(name, "")
+    device = devices.configure(
+        precision="float32", compilation="none", dims=2, seed=0, deterministic=asked
+    )
+    assert device.deterministic is expected
+    assert calls == (["enabled"] if expected else [])
+    assert ("deterministic" in os.environ["XLA_FLAGS"]) is asked
 
 
 @pytest.mark.parametrize(
