@@ -12,12 +12,12 @@ from rich.console import Console
 from benchmark import reporting
 from benchmark.errors import BenchmarkError
 from benchmark.execution.locks import locked
+from benchmark.execution.order import Order
 from benchmark.execution.progress import ProgressDisplay
 from benchmark.execution.scheduler import Limits, Scheduler
 from benchmark.execution.slots import Slot, make_slots
 from benchmark.execution.state import State
 from benchmark.execution.status import StatusFile
-from benchmark.execution.worker import Order
 from benchmark.experiment.plan import Plan
 from benchmark.experiment.show import show_header
 from benchmark.experiment.sources import ensure_phantoms

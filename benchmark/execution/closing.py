@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmark import environment
 from benchmark.execution.local import WorkerProcess
-from benchmark.execution.worker import Order, new_record
+from benchmark.execution.order import Order, new_record
 from benchmark.records import Damaged, read_record, write_record
 
 # What allocators print before they abort the process.

@@ -14,8 +14,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from benchmark.execution.order import Order
 from benchmark.execution.slots import Slot
-from benchmark.execution.worker import Order
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

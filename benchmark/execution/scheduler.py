@@ -13,8 +13,8 @@ from benchmark.execution.closing import close
 from benchmark.execution.interruption import Interruption
 from benchmark.execution.local import Message, WorkerProcess
 from benchmark.execution.locks import is_locked
+from benchmark.execution.order import Order
 from benchmark.execution.slots import Slot
-from benchmark.execution.worker import Order
 from benchmark.experiment.spec import RunSpec
 from benchmark.records import Damaged, read_record
 

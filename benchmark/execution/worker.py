@@ -19,75 +19,16 @@ import sys
 import threading
 import time
 import traceback
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from benchmark import environment
 from benchmark.errors import BenchmarkError, Diverged
 from benchmark.execution.locks import try_lock
+from benchmark.execution.order import Order, new_record
 from benchmark.execution.slots import stay_on_own_processors
-from benchmark.experiment.spec import RunSpec
 from benchmark.records import SUMS, Damaged, read_record, write_record
 from benchmark.timing import Stopwatch, peak_rss_mib, summarise_steps
-
-
-@dataclass(frozen=True)
-class Order:
-    """What the scheduler asks a worker to do.
-
-    Attributes:
-        spec: The run.
-        profile: Name of the profile, for the record only.
-        root: Folder of the dataset's release.
-        results: Results folder.
-        release: What the files are if not the official release, for the record.
-    """
-
-    spec: RunSpec
-    profile: str
-    root: Path
-    results: Path
-    release: str = ""
-
-    @property
-    def folder(self) -> Path:
-        """The run's folder."""
-        return self.results / "runs" / self.spec.key
-
-    @property
-    def lock(self) -> Path:
-        """The file that the worker locks while it works in the run's folder."""
-        return self.folder / "lock"
-
-    @property
-    def log(self) -> Path:
-        """What the worker printed."""
-        return self.folder / "log.txt"
-
-    def to_json(self) -> str:
-        """Return one line of JSON."""
-        return json.dumps(
-            {
-                "spec": self.spec.to_dict(),
-                "profile": self.profile,
-                "root": str(self.root),
-                "results": str(self.results),
-                "release": self.release,
-            }
-        )
-
-    @classmethod
-    def from_json(cls, line: str) -> Order:
-        """Read back what :meth:`to_json` wrote."""
-        plain = json.loads(line)
-        return cls(
-            RunSpec.from_dict(plain["spec"]),
-            plain["profile"],
-            Path(plain["root"]),
-            Path(plain["results"]),
-            plain["release"],
-        )
 
 
 class Events:
@@ -100,22 +41,6 @@ class Events:
         """Send one event."""
         self.stream.write(json.dumps(event) + "\n")
         self.stream.flush()
-
-
-def new_record(order: Order, started: datetime.datetime) -> dict[str, Any]:
-    """Return what every record holds, whatever becomes of its run."""
-    spec = order.spec
-    return {
-        "key": spec.key,
-        "name": spec.name,
-        "status": "error",
-        "error": None,
-        "spec": spec.to_dict(),
-        "protocol_hash": spec.protocol_hash,
-        "profile": order.profile,
-        "release": order.release,
-        "started_utc": started.isoformat(timespec="seconds"),
-    }
 
 
 def execute(order: Order, emit: Events, *, started_s: float) -> dict[str, Any]:

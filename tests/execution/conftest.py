@@ -10,14 +10,14 @@ import textwrap
 import pytest
 
 from benchmark.execution import local
+from benchmark.execution.order import Order
 from benchmark.execution.scheduler import Scheduler
 from benchmark.execution.slots import Slot
-from benchmark.execution.worker import Order
 
 FAKE = """
 import json, os, pathlib, signal, sys, time
 from benchmark.execution.locks import try_lock
-from benchmark.execution.worker import Order
+from benchmark.execution.order import Order
 from benchmark.records import write_record
 def emit(**event):
     print(json.dumps(event), flush=True)

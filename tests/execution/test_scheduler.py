@@ -11,9 +11,9 @@ import time
 
 import pytest
 
+from benchmark.execution.order import Order
 from benchmark.execution.scheduler import Limits
 from benchmark.execution.slots import Slot
-from benchmark.execution.worker import Order
 from benchmark.records import read_record
 
 OK = """

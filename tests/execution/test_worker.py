@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from benchmark.execution import worker
-from benchmark.execution.worker import Events, Order, execute
+from benchmark.execution.order import Order
+from benchmark.execution.worker import Events, execute
 
 
 def test_order_survives_the_way_through_json(spec, tmp_path):

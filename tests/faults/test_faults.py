@@ -15,8 +15,8 @@ import pandas as pd
 import psutil
 import pytest
 
+from benchmark.execution.order import Order
 from benchmark.execution.scheduler import Limits, Scheduler
-from benchmark.execution.worker import Order
 from benchmark.experiment.plan import make_plan
 
 pytestmark = pytest.mark.faults

@@ -19,7 +19,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.execution.worker import Events, Order, execute
+from benchmark.execution.order import Order
+from benchmark.execution.worker import Events, execute
 from benchmark.records import read_record
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -89,6 +89,41 @@ def test_loss_that_is_not_finite_stops_the_run(keras, learning, tmp_path):
         train(keras, tmp_path, dataclasses.replace(learning, protocol=wild))
 
 
+def test_rule_validation_and_checkpoints_lie_outside_the_timed_steps(
+    keras, learning, tmp_path, monkeypatch
+):
+    """On a clock that only batches, validation and checkpoints move forward."""
+    from benchmark.training import fit, state, steps
+
+    class Clock:
+        now = 0.0
+
+        def perf_counter(self):
+            return self.now
+
+    clock = Clock()
+    for module in (fit, state, steps):
+        monkeypatch.setattr(module, "time", clock)
+
+    def slowed(function, seconds):
+        def slow(*arguments, **options):
+            clock.now += seconds
+            return function(*arguments, **options)
+
+        return slow
+
+    monkeypatch.setattr(fit, "patch_dice", slowed(fit.patch_dice, 100.0))
+    monkeypatch.setattr(state.checkpoint, "write", slowed(state.checkpoint.write, 10.0))
+    monkeypatch.setattr(steps, "next", slowed(next, 1.0), raising=False)
+    _, fitted, _ = train(keras, tmp_path, learning)
+    assert fitted.step_s == [1.0] * 36
+    assert fitted.epoch_s == [12.0] * 3
+    assert fitted.checkpoint_s == 30.0
+    log = pd.read_csv(tmp_path / "epochs.csv")
+    assert list(log["validation_s"]) == [100.0] * 3
+    assert list(log["elapsed_s"]) == [112.0, 224.0, 336.0]
+
+
 def test_patch_dice_counts_all_patches_together(keras):
     from benchmark.training.validation import patch_dice
 

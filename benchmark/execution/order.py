@@ -1,0 +1,85 @@
+"""What the scheduler asks of a worker, and what every answer holds."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmark.experiment.spec import RunSpec
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the scheduler asks a worker to do.
+
+    Attributes:
+        spec: The run.
+        profile: Name of the profile, for the record only.
+        root: Folder of the dataset's release.
+        results: Results folder.
+        release: What the files are if not the official release, for the record.
+    """
+
+    spec: RunSpec
+    profile: str
+    root: Path
+    results: Path
+    release: str = ""
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return self.results / "runs" / self.spec.key
+
+    @property
+    def lock(self) -> Path:
+        """The file that the worker locks while it works in the run's folder."""
+        return self.folder / "lock"
+
+    @property
+    def log(self) -> Path:
+        """What the worker printed."""
+        return self.folder / "log.txt"
+
+    def to_json(self) -> str:
+        """Return one line of JSON."""
+        return json.dumps(
+            {
+                "spec": self.spec.to_dict(),
+                "profile": self.profile,
+                "root": str(self.root),
+                "results": str(self.results),
+                "release": self.release,
+            }
+        )
+
+    @classmethod
+    def from_json(cls, line: str) -> Order:
+        """Read back what :meth:`to_json` wrote."""
+        plain = json.loads(line)
+        return cls(
+            RunSpec.from_dict(plain["spec"]),
+            plain["profile"],
+            Path(plain["root"]),
+            Path(plain["results"]),
+            plain["release"],
+        )
+
+
+def new_record(order: Order, started: datetime.datetime) -> dict[str, Any]:
+    """Return what every record holds, whatever becomes of its run."""
+    spec = order.spec
+    return {
+        "key": spec.key,
+        "name": spec.name,
+        "status": "error",
+        "error": None,
+        "spec": spec.to_dict(),
+        "protocol_hash": spec.protocol_hash,
+        "profile": order.profile,
+        "release": order.release,
+        "started_utc": started.isoformat(timespec="seconds"),
+    }
