@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 AXES = ("architecture", "dataset", "source", "fold", "seed")
 STATUSES = ("ok", "oom", "diverged", "timeout", "error", "killed", "skipped")
 
+# What every record has, however its run ended.
+ESSENTIAL = ("key", "spec")
+
 # Libraries whose versions may change a score.
 DECISIVE = ("tensorflow", "keras", "jax", "torch", "numpy")
 
@@ -117,6 +120,14 @@ def read_record(run: Path) -> dict[str, Any] | None:
     if not isinstance(record, dict) or record.get("status") not in STATUSES:
         raise Damaged(
             f"{path}: expected a record with a status among {', '.join(STATUSES)}. "
+            "Delete the folder to run it again."
+        )
+    lacking = [name for name in ESSENTIAL if not record.get(name)]
+    if record["status"] == "ok" and not record.get("external") and not _has_dice(record):
+        lacking.append("summary.dice")
+    if lacking:
+        raise Damaged(
+            f"{path}: expected a whole record, {', '.join(lacking)} is not there. "
             "Delete the folder to run it again."
         )
     record["path"] = run
@@ -232,19 +243,29 @@ def _concatenate(records: Iterable[Mapping[str, Any]], name: str) -> pd.DataFram
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
+def _has_dice(record: Mapping[str, Any]) -> bool:
+    summary = record.get("summary")
+    return isinstance(summary, Mapping) and isinstance(summary.get("dice"), float | int)
+
+
 def _check_sums(run: Path, record: bytes) -> None:
     """Compare record and tables with the digests written beside them, where there are any."""
     try:
-        lines = (run / SUMS).read_text(encoding="utf-8").splitlines()
+        text = (run / SUMS).read_text(encoding="utf-8")
     except FileNotFoundError:
         return
-    for line in lines:
-        expected, _, name = line.partition("  ")
+    except (OSError, ValueError) as error:
+        raise Damaged(f"{run / SUMS}: expected digests: {error}. Run again.") from None
+    lines = (line.partition("  ") for line in text.splitlines() if line)
+    sums = {name: digest for digest, _, name in lines}
+    if "record.json" not in sums:
+        raise Damaged(f"{run / SUMS}: expected the digest of record.json. Run again.")
+    for name, expected in sums.items():
         path = run / name
         try:
             found = _sha256(record if name == "record.json" else path.read_bytes())
-        except OSError as error:
-            raise Damaged(f"{path}: expected the file named in {SUMS}: {error.strerror}.") from None
+        except (OSError, ValueError) as error:
+            raise Damaged(f"{path}: expected the file named in {SUMS}: {error}.") from None
         if found != expected:
             raise Damaged(
                 f"{path}: expected the file that the run wrote, found another content ({SUMS}). "

@@ -36,9 +36,10 @@ def run_plan(plan: Plan, results: Path, console: Console, *, jobs: int | None = 
         0 if every run of the plan is ok, 1 if some failed, 130 if the user interrupted.
     """
     begin = time.monotonic()
+    slots = make_slots(jobs)
     show_header(plan, console)
     if plan.pending:
-        code = _execute(plan, results, console, make_slots(jobs))
+        code = _execute(plan, results, console, slots)
     else:
         console.print("Nothing to run: every run of the plan has its record.")
         records = reporting.plan_records(plan, results, console)
@@ -94,7 +95,7 @@ def _schedule(
     orders = []
     for run in plan.pending:
         source = plan.sources[run.spec.dataset]
-        orders.append(Order(run.spec, plan.profile, source.root, results, source.release))
+        orders.append(Order(run.spec, plan.profile, source.root, results, source.release, run.seen))
 
     def tell(text: str) -> None:
         console.print(text, style="yellow", markup=False, soft_wrap=True)

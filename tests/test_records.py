@@ -24,7 +24,8 @@ from benchmark.records import (
 def write_run(results, key, status="ok", dataset="acdc"):
     folder = results / "runs" / key
     spec = {"architecture": "unet", "dataset": dataset, "source": "real", "fold": 0, "seed": 1}
-    write_json(folder / "record.json", {"key": key, "status": status, "spec": spec})
+    record = {"key": key, "status": status, "spec": spec, "summary": {"dice": 0.9}}
+    write_json(folder / "record.json", record)
     write_table(folder / "epochs.csv", [{"epoch": 1, "loss": 0.5}], ["epoch", "loss"])
     write_table(folder / "cases.csv", [{"run": key, "case": "001", "patient": "007", "dice": 0.9}],
                 ["run", "case", "patient", "dice"])  # fmt: skip
@@ -139,6 +140,22 @@ def test_every_damage_is_seen(closed, name, harm):
     told = []
     assert read_records(closed.parent.parent, on_damage=told.append) == []
     assert name in told[0]
+
+
+@pytest.mark.parametrize("sums", [b"", b"\xff\xfe", b"0  a\0b\n", b"0  record.json\n", b"0\n"])
+def test_damaged_digests_are_damage(closed, sums):
+    (closed / "SHA256SUMS").write_bytes(sums)
+    with pytest.raises(Damaged):
+        read_record(closed)
+
+
+@pytest.mark.parametrize(
+    "record", [{"status": "ok"}, {"status": "ok", "key": "a", "spec": {"a": 1}, "summary": {}}]
+)
+def test_a_record_that_lacks_something_is_damaged(tmp_path, record):
+    write_json(tmp_path / "record.json", record)
+    with pytest.raises(Damaged, match=r"summary\.dice"):
+        read_record(tmp_path)
 
 
 def test_a_full_disk_names_the_file(tmp_path, monkeypatch):

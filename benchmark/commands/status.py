@@ -48,16 +48,17 @@ def _lines(status: dict[str, Any]) -> list[str]:
         f"{status['experiment']} ({status['profile']}): {ok} of {status['total']} ok, "
         f"{failed} failed{left}; {where}"
     ]
+    verb = "running" if status["alive"] else "was running"
     for run in status["running"]:
         detail = run["stage"]
         if run["loss"] is not None:
             detail = (
-                f"epoch {run['epoch']}/{run['epochs']}  loss {run['loss']:.3f}  "
+                f"epoch {run['epoch']}, {run['share']:.0%} of its budget  loss {run['loss']:.3f}  "
                 f"Dice {run['validation_dice']:.3f}"
             )
         memory = f"  GPU {run['device_mib']:.0f} MiB" if run["device_mib"] is not None else ""
         lines.append(
-            f"  running  {run['name']} ({run['source']})  {detail}{memory}  {clock(run['seconds'])}"
+            f"  {verb}  {run['name']} ({run['source']})  {detail}{memory}  {clock(run['seconds'])}"
         )
     for run in status["ended"]:
         what = f"Dice {run['dice']:.3f}" if run["status"] == "ok" else run["error"]

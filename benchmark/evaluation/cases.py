@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,7 @@ def evaluate(
     unannotated: Collection[str],
     folder: Path,
     largest: Collection[int] = (),
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
     """Predict and score test cases on their own grids; write ``cases.csv``, masks and pictures.
 
@@ -77,6 +78,7 @@ def evaluate(
         unannotated: Classes that no mask of the dataset shows; they are not scored.
         folder: The run's folder.
         largest: Labels of which only the largest piece is kept, as part of the inference.
+        progress: Called with (done, total) after each case.
 
     Raises:
         DataError: A case's files can no longer be read.
@@ -127,6 +129,7 @@ def evaluate(
             image.array, truth.array, predicted, truth.spacing_mm,
             dice=foreground_mean(rows[-len(scores) :], "dice"),
         )  # fmt: skip
+        progress(len(seconds), len(cases))
     write_table(folder / "cases.csv", rows, CASE_COLUMNS)
     measured = [{**axes, **row} for row in clinical.rows()]
     write_table(folder / "clinical.csv", measured, CLINICAL_COLUMNS)

@@ -6,7 +6,7 @@ on the validation cases of the run (`choose`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,7 +71,12 @@ class Decision:
         }
 
 
-def choose(predictor: Predictor, validation: Sequence[CachedCase], info: DatasetInfo) -> Decision:
+def choose(
+    predictor: Predictor,
+    validation: Sequence[CachedCase],
+    info: DatasetInfo,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Decision:
     """Predict whole validation cases on their own grids and see for which classes cleaning helps.
 
     Classes are decided one by one: cleaning one never changes the voxels of another.
@@ -80,13 +85,14 @@ def choose(predictor: Predictor, validation: Sequence[CachedCase], info: Dataset
         predictor: Applies the trained model.
         validation: The cases that chose the epoch; never test cases.
         info: The dataset.
+        progress: Called with (done, total) after each case.
 
     Raises:
         DataError: A mask can no longer be read.
     """
     labels = info.classes.values()
     scores: dict[int, list[tuple[float, float]]] = {label: [] for label in labels}
-    for cached in validation:
+    for number, cached in enumerate(validation, start=1):
         predicted = predictor.mask(cached.prepared.in_memory())
         cleaned = keep_largest(predicted, labels)
         try:
@@ -102,6 +108,7 @@ def choose(predictor: Predictor, validation: Sequence[CachedCase], info: Dataset
             # Absent from truth and prediction: excluded, as everywhere. The step empties no mask.
             if not np.isnan(before):
                 pairs.append((before, after))
+        progress(number, len(validation))
     verdicts = {name: _verdict(scores[label]) for name, label in info.classes.items()}
     applied = tuple(info.classes[name] for name, verdict in verdicts.items() if verdict.applied)
     return Decision(len(validation), verdicts, applied)

@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmark import environment
 from benchmark.execution.local import WorkerProcess
+from benchmark.execution.locks import try_lock
 from benchmark.execution.order import Order, new_record
 from benchmark.records import Damaged, read_record, write_record
 
@@ -18,8 +19,10 @@ _OUT_OF_MEMORY = ("bad_alloc", "out of memory", "cannot allocate memory", "resou
 
 def close(
     order: Order, worker: WorkerProcess, *, status: str = "", because: str = "", total_s: float
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
     """Return the record of a run whose worker has ended; write it where the worker could not.
+
+    Where another invocation has taken the run meanwhile nothing is written and None returned.
 
     Args:
         order: The run.
@@ -31,7 +34,17 @@ def close(
     Raises:
         OSError: The record cannot be written.
     """
-    worker.keep_log(order.log)
+    lock = try_lock(order.lock)
+    if lock is None:
+        return None
+    with lock:
+        worker.keep_log(order.log)
+        return _close(order, worker, status, because, total_s)
+
+
+def _close(
+    order: Order, worker: WorkerProcess, status: str, because: str, total_s: float
+) -> dict[str, Any]:
     damage = ""
     try:
         record = read_record(order.folder)

@@ -8,16 +8,20 @@ import json
 import os
 import queue
 import signal
+import socket
 import subprocess
 import sys
 import threading
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from benchmark.execution.order import Order
 from benchmark.execution.slots import Slot
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+HOST = socket.gethostname()
 
 _numbers = itertools.count()
 
@@ -44,7 +48,7 @@ class WorkerProcess:
         self.backend = backend
         self.slot = slot
         self._inbox = inbox
-        self.log = results / "runs" / f".spare-{os.getpid()}-{next(_numbers)}.log"
+        self.log = results / "runs" / f".spare-{HOST}-{os.getpid()}-{next(_numbers)}.log"
         self.log.parent.mkdir(parents=True, exist_ok=True)
         environment = {
             "TF_CPP_MIN_LOG_LEVEL": "2",
@@ -86,9 +90,14 @@ class WorkerProcess:
         self._close_input()
 
     def keep_log(self, path: Path) -> None:
-        """Make the worker's log this file; the worker goes on writing to it."""
+        """Make the worker's log this file; the worker goes on writing to it.
+
+        That of an earlier attempt stays beside it.
+        """
         if self.log != path:
             path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists():
+                path.replace(path.with_name("log.earlier.txt"))
             self.log = self.log.rename(path)
 
     def dump(self) -> None:
@@ -104,11 +113,12 @@ class WorkerProcess:
         self._signal(signal.SIGKILL)
 
     def dismiss(self) -> None:
-        """End a worker that has no order, and remove its log."""
+        """End a worker; the log of one that worked on no run is removed."""
         self.kill()
         self._close_input()
         self._process.wait()
-        self.log.unlink(missing_ok=True)
+        if self.log.name.startswith(".spare"):
+            self.log.unlink(missing_ok=True)
 
     def _close_input(self) -> None:
         assert self._process.stdin is not None
@@ -130,3 +140,10 @@ class WorkerProcess:
                     self._inbox.put((self, json.loads(line)))
         self._process.wait()
         self._inbox.put((self, None))
+
+
+def sweep(results: Path) -> None:
+    """Remove the logs of spare workers whose invocation on this host was killed."""
+    for log in (results / "runs").glob(f".spare-{HOST}-*.log"):
+        if not psutil.pid_exists(int(log.name.split("-")[-2])):
+            log.unlink(missing_ok=True)

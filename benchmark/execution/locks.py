@@ -34,12 +34,15 @@ def try_lock(path: Path) -> IO[bytes] | None:
 
 def is_locked(path: Path) -> bool:
     """Tell whether another process holds the lock."""
-    if not path.exists():
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
         return False
-    file = try_lock(path)
-    if file is None:
-        return True
-    file.close()
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
     return False
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.experiment.spec import RunSpec
+from benchmark.records import Damaged, read_record
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Order:
         root: Folder of the dataset's release.
         results: Results folder.
         release: What the files are if not the official release, for the record.
+        seen: When the record that the plan knows was finished; empty where it knows none.
     """
 
     spec: RunSpec
@@ -28,6 +30,7 @@ class Order:
     root: Path
     results: Path
     release: str = ""
+    seen: str = ""
 
     @property
     def folder(self) -> Path:
@@ -53,6 +56,7 @@ class Order:
                 "root": str(self.root),
                 "results": str(self.results),
                 "release": self.release,
+                "seen": self.seen,
             }
         )
 
@@ -66,7 +70,22 @@ class Order:
             Path(plain["root"]),
             Path(plain["results"]),
             plain["release"],
+            plain["seen"],
         )
+
+
+def finished_elsewhere(order: Order) -> dict[str, Any] | None:
+    """Return the record that another invocation has left since the plan was made, or None.
+
+    Whatever its status, the run has been done: nothing is run twice.
+    """
+    try:
+        record = read_record(order.folder)
+    except Damaged:
+        return None
+    if record is None or str(record.get("finished_utc") or "") == order.seen:
+        return None
+    return record
 
 
 def new_record(order: Order, started: datetime.datetime) -> dict[str, Any]:

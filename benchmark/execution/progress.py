@@ -74,7 +74,7 @@ class ProgressDisplay:
 
     def _epoch(self, run: Running) -> str:
         parts = [
-            f"epoch {run.epoch}/{run.epochs}",
+            f"epoch {run.epoch}/{run.epochs}" if run.epochs else f"{run.share:.0%} of its budget",
             f"loss {run.loss:.3f}",
             f"Dice {run.validation_dice:.3f}",
         ]

@@ -11,12 +11,11 @@ from typing import Any, Protocol
 
 from benchmark.execution.closing import close
 from benchmark.execution.interruption import Interruption
-from benchmark.execution.local import Message, WorkerProcess
+from benchmark.execution.local import Message, WorkerProcess, sweep
 from benchmark.execution.locks import is_locked
-from benchmark.execution.order import Order
+from benchmark.execution.order import Order, finished_elsewhere
 from benchmark.execution.slots import Slot
 from benchmark.experiment.spec import RunSpec
-from benchmark.records import Damaged, read_record
 
 # How often limits, locks of other invocations and Ctrl-C are looked at.
 POLL_S = 0.5
@@ -31,7 +30,7 @@ class Listener(Protocol):
         """A run begins; it is the ``number``-th of ``total`` that are executed."""
 
     def event(self, spec: RunSpec, event: dict[str, Any]) -> None:
-        """A worker reports: ``stage``, ``data`` or ``epoch``."""
+        """A worker reports: ``stage``, ``progress``, ``epoch``, ``resumed`` or the like."""
 
     def run_finished(self, spec: RunSpec, record: dict[str, Any]) -> None:
         """A run has ended and its record is on disk."""
@@ -61,6 +60,7 @@ class Job:
     # Why this process ends it: "timeout" or "user", with a sentence; empty while it does not.
     ending: str = ""
     because: str = ""
+    begun: bool = False
     ending_s: float = field(default=float("inf"))
 
 
@@ -91,6 +91,7 @@ class Scheduler:
         self._pending = deque(orders)
         self._elsewhere: list[Order] = []  # another invocation runs them
         self._total = len(orders)
+        self._folders = {order.results for order in orders}
         self._started = 0
         self._listeners = listeners
         self._tell = tell
@@ -114,6 +115,8 @@ class Scheduler:
         """
         with Interruption(self._tell) as interruption:
             try:
+                for results in self._folders:
+                    sweep(results)
                 while self._jobs or (self._waiting and not interruption.asked):
                     if interruption.asked > 1:
                         self._end_all()
@@ -123,8 +126,6 @@ class Scheduler:
                     self._check_limits()
             finally:
                 for worker in (*self._spares.values(), *(j.worker for j in self._jobs.values())):
-                    worker.kill()
-                for worker in self._spares.values():
                     worker.dismiss()
             return self._records, bool(interruption.asked > 1 or self._waiting)
 
@@ -143,17 +144,15 @@ class Scheduler:
             worker = self._worker_for(order, slot)
             now = time.monotonic()
             self._jobs[slot] = Job(order, worker, now, now)
-            self._started += 1
-            for listener in self._listeners:
-                listener.run_started(order.spec, self._started, self._total)
             worker.give(order)
 
     def _next_order(self) -> Order | None:
         while self._pending:
             order = self._pending.popleft()
-            if not is_locked(order.lock):
+            if is_locked(order.lock):
+                self._put_aside(order)
+            elif not self._is_done(order):
                 return order
-            self._put_aside(order)
         for order in list(self._elsewhere):
             if not is_locked(order.lock):
                 self._elsewhere.remove(order)
@@ -166,15 +165,13 @@ class Scheduler:
         self._tell(f"{order.spec.name}: another invocation is running it; waiting for its record.")
 
     def _is_done(self, order: Order) -> bool:
-        """Tell whether the other invocation has left a good record, and take it over if so."""
-        try:
-            record = read_record(order.folder)
-        except Damaged:
-            return False
-        if record is None or record["status"] != "ok":
+        """Tell whether another invocation has left a record, and take it over if so."""
+        record = finished_elsewhere(order)
+        if record is None:
             return False
         self._records.append(record)
         self._total -= 1
+        self._tell(f"{order.spec.name}: another invocation has run it: {record['status']}.")
         return True
 
     def _worker_for(self, order: Order, slot: Slot) -> WorkerProcess:
@@ -203,16 +200,22 @@ class Scheduler:
         job.heard_s = time.monotonic()
         if event["event"] == "begun":
             worker.keep_log(job.order.log)
+            self._begin(job)
         elif event["event"] == "busy":  # another invocation took the key between look and order
             worker.dismiss()
-            self._jobs.pop(worker.slot)
-            self._started -= 1
+            del self._jobs[worker.slot]
             self._put_aside(job.order)
-        elif event["event"] not in ("ready", "done"):
+        elif event["event"] not in ("ready", "step"):
             if event.get("stage") == "building the network":
                 self._prepare_next(worker.slot)
             for listener in self._listeners:
                 listener.event(job.order.spec, event)
+
+    def _begin(self, job: Job) -> None:
+        job.begun = True
+        self._started += 1
+        for listener in self._listeners:
+            listener.run_started(job.order.spec, self._started, self._total)
 
     def _prepare_next(self, slot: Slot) -> None:
         if slot not in self._spares and len(self._pending) > len(self._spares):
@@ -251,6 +254,12 @@ class Scheduler:
             job.order, job.worker, status=status, because=job.because,
             total_s=time.monotonic() - job.began_s,
         )  # fmt: skip
+        if record is None:
+            job.worker.dismiss()
+            self._put_aside(job.order)
+            return
+        if not job.begun:  # it died while it started
+            self._begin(job)
         self._records.append(record)
         for listener in self._listeners:
             listener.run_finished(job.order.spec, record)

@@ -22,19 +22,25 @@ class Slot:
         of: Number of slots in all.
         gpu: What `CUDA_VISIBLE_DEVICES` names for its workers; None leaves it as it is.
         cpus: Processors of its workers; empty means all.
+        shared: Whether another slot has the same GPU.
     """
 
     number: int = 0
     of: int = 1
     gpu: str | None = None
     cpus: tuple[int, ...] = ()
+    shared: bool = False
 
     @property
     def environment(self) -> Mapping[str, str]:
         """What a worker of this slot finds in its environment."""
-        variables = {}
+        # A worker that takes a whole GPU at its start would leave none to another on the same GPU,
+        # whose failure would look like one of its network.
+        variables = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
         if self.gpu is not None:
             variables["CUDA_VISIBLE_DEVICES"] = self.gpu
+        if self.shared:
+            variables["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
         if self.cpus:
             variables[CPUS_VARIABLE] = ",".join(map(str, self.cpus))
         return variables
@@ -60,7 +66,13 @@ def make_slots(jobs: int | None = None) -> list[Slot]:
             "at least one of its own."
         )
     return [
-        Slot(number, jobs, gpus[number % len(gpus)] if gpus else None, tuple(cpus[number::jobs]))
+        Slot(
+            number,
+            jobs,
+            gpus[number % len(gpus)] if gpus else None,
+            tuple(cpus[number::jobs]),
+            shared=0 < len(gpus) < jobs,
+        )
         for number in range(jobs)
     ]
 

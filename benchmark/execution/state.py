@@ -18,7 +18,7 @@ class Running:
         name: Its name.
         source: ``real`` or ``phantom``.
         number: It is the number-th that was started, from 1.
-        epochs: Epochs it may take.
+        epochs: Epochs it may take; 0 where its budget is not counted in epochs.
         began_s: When it began, on the clock of the state.
         stage: What it does, in words.
         epoch: Epochs done.
@@ -28,6 +28,7 @@ class Running:
         validation_dice: Dice of the last epoch.
         rss_mib: Memory of the worker.
         device_mib: Peak memory of the GPU, None on a CPU.
+        trained_s: When its last epoch ended, on the clock of the state.
     """
 
     name: str
@@ -43,11 +44,12 @@ class Running:
     validation_dice: float | None = None
     rss_mib: float | None = None
     device_mib: float | None = None
+    trained_s: float | None = None
 
 
 @dataclass(frozen=True)
 class Ended:
-    """A run that has ended, with its seconds and, where it is ok, its Dice."""
+    """A run that has ended: its seconds, those after its last epoch, and its Dice if it is ok."""
 
     name: str
     source: str
@@ -56,6 +58,7 @@ class Ended:
     error: str | None
     dice: float | None
     seconds: float
+    after_s: float
 
 
 @dataclass
@@ -80,7 +83,11 @@ class State:
         """Note that a run begins."""
         self.total = total
         self.running[spec.key] = Running(
-            spec.name, spec.source, number, spec.protocol.epochs, self.clock()
+            spec.name,
+            spec.source,
+            number,
+            spec.protocol.epochs if spec.protocol.track in ("epochs", "target") else 0,
+            self.clock(),
         )
 
     def event(self, spec: RunSpec, event: dict[str, Any]) -> None:
@@ -88,14 +95,15 @@ class State:
         run = self.running[spec.key]
         if event["event"] == "stage":
             run.stage = event["stage"]
-        elif event["event"] == "data":
-            run.stage = f"preparing data {event['done']}/{event['total']}"
+        elif event["event"] == "progress":
+            run.stage = f"{event['stage']} {event['done']}/{event['total']}"
         elif event["event"] == "resumed":
             run.epoch = int(event["epoch"])
             run.share = run.share_before = event["share"]
         elif event["event"] == "epoch":
             run.epoch, run.share = int(event["epoch"]), event["share"]
             run.loss, run.validation_dice = event["loss"], event["validation_dice"]
+            run.trained_s = self.clock()
             run.rss_mib, run.device_mib = event.get("rss_mib"), event.get("device_mib")
 
     def run_finished(self, spec: RunSpec, record: dict[str, Any]) -> None:
@@ -105,22 +113,29 @@ class State:
             Ended(
                 run.name, run.source, run.number, record["status"], record["error"],
                 record.get("summary", {}).get("dice"), self.clock() - run.began_s,
+                0.0 if run.trained_s is None else self.clock() - run.trained_s,
             )
         )  # fmt: skip
 
     def left_s(self) -> float | None:
         """Estimate the seconds until the last run ends, or None while nothing is known.
 
-        A running run takes as much longer as its budget is left; a run to come takes the mean of
-        those that ended well and of what is expected of those that run.
+        A running run takes as much longer as its budget is left, and for its evaluation what those
+        that ended well took; a run to come takes the mean of these and of what is expected of
+        those that run.
         """
         now = self.clock()
+        well = [run for run in self.ended if run.status == "ok"]
+        after_s = sum(run.after_s for run in well) / len(well) if well else 0.0
         expected = {
-            key: (now - run.began_s) * (1 - run.share_before) / (run.share - run.share_before)
+            key: (run.trained_s - run.began_s)
+            * (1 - run.share_before)
+            / (run.share - run.share_before)
+            + after_s
             for key, run in self.running.items()
-            if run.share > run.share_before
+            if run.trained_s is not None and run.share > run.share_before
         }
-        known = [run.seconds for run in self.ended if run.status == "ok"] + list(expected.values())
+        known = [run.seconds for run in well] + list(expected.values())
         if not known:
             return None
         mean = sum(known) / len(known)

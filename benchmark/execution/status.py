@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import json
@@ -12,11 +13,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from benchmark.errors import BenchmarkError
 from benchmark.execution.locks import is_locked, try_lock
 from benchmark.execution.state import State
 from benchmark.experiment.spec import RunSpec
 from benchmark.records import write_json
 
+# What every status file says.
+KEYS = frozenset(
+    {"host", "pid", "experiment", "profile", "started_utc", "total", "left_s", "running", "ended"}
+)
 # A file a second is enough for a reader, and nothing beside a run.
 EVERY_S = 1.0
 
@@ -44,6 +50,10 @@ class StatusFile:
         self._written_s = float("-inf")
 
     def __enter__(self) -> StatusFile:
+        for path in self._path.parent.glob(f"{socket.gethostname()}-*.json"):
+            if not is_locked(path.with_suffix(".lock")):  # its process was killed
+                path.unlink(missing_ok=True)
+                path.with_suffix(".lock").unlink(missing_ok=True)
         self._lock = try_lock(self._path.with_suffix(".lock"))
         self._write()
         return self
@@ -81,16 +91,16 @@ class StatusFile:
         ]
         for run in running:
             del run["began_s"]
-        write_json(
-            self._path,
-            {
-                **self._head,
-                "total": self._state.total,
-                "left_s": self._state.left_s(),
-                "running": running,
-                "ended": [dataclasses.asdict(run) for run in self._state.ended],
-            },
-        )
+        content = {
+            **self._head,
+            "total": self._state.total,
+            "left_s": self._state.left_s(),
+            "running": running,
+            "ended": [dataclasses.asdict(run) for run in self._state.ended],
+        }
+        # A convenience must not end runs; where the disk is full, records and checkpoints say so.
+        with contextlib.suppress(OSError):
+            write_json(self._path, content)
 
 
 def read_status(results: Path) -> list[dict[str, Any]]:
@@ -105,6 +115,16 @@ def read_status(results: Path) -> list[dict[str, Any]]:
             status = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             continue  # it ended while we were reading
+        except (OSError, ValueError) as error:
+            raise BenchmarkError(
+                f"{path}: expected what a running benchmark writes, found it damaged ({error}). "
+                "Delete the file."
+            ) from None
+        if not isinstance(status, dict) or not set(status) >= KEYS:
+            raise BenchmarkError(
+                f"{path}: expected {', '.join(sorted(KEYS))}, as a running benchmark writes them. "
+                "Delete the file."
+            )
         status["alive"] = is_locked(path.with_suffix(".lock"))
         found.append(status)
     return sorted(found, key=lambda status: str(status["started_utc"]))

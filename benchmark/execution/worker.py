@@ -19,16 +19,20 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
 from benchmark import environment
 from benchmark.errors import BenchmarkError, Diverged
 from benchmark.execution.locks import try_lock
-from benchmark.execution.order import Order, new_record
+from benchmark.execution.order import Order, finished_elsewhere, new_record
 from benchmark.execution.slots import stay_on_own_processors
-from benchmark.records import SUMS, Damaged, read_record, write_record
+from benchmark.records import SUMS, write_record
 from benchmark.timing import Stopwatch, peak_rss_mib, summarise_steps
+
+# How often a worker says that it takes steps, at most.
+SIGN_OF_LIFE_S = 20.0
 
 
 class Events:
@@ -36,11 +40,23 @@ class Events:
 
     def __init__(self, stream: IO[str]) -> None:
         self.stream = stream
+        self._step_s = float("-inf")
 
     def __call__(self, event: dict[str, Any]) -> None:
-        """Send one event."""
+        """Send one event; of gradient steps only now and then, as a sign of life."""
+        if event["event"] == "step":
+            if time.monotonic() < self._step_s + SIGN_OF_LIFE_S:
+                return
+            self._step_s = time.monotonic()
         self.stream.write(json.dumps(event) + "\n")
         self.stream.flush()
+
+
+def progress(emit: Events, stage: str) -> Callable[[int, int], None]:
+    """Return a function of (done, total) that tells how far a stage is."""
+    return lambda done, total: emit(
+        {"event": "progress", "stage": stage, "done": done, "total": total}
+    )
 
 
 def execute(order: Order, emit: Events, *, started_s: float) -> dict[str, Any]:
@@ -136,8 +152,7 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
                            for side, members in sides.items()}  # fmt: skip
         cache = Cache(order.results / "cache", info, protocol.spacing_mm)
 
-        def tell(done: int, total: int) -> None:
-            emit({"event": "data", "done": done, "total": total})
+        tell = progress(emit, "preparing data")
 
         training = cache.load(sides["train"], tell)
         validation = cache.load(sides["validation"], tell)
@@ -201,7 +216,9 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
     if protocol.postprocessing == "largest_component":
         with watch.span("postprocessing_s"):
             emit({"event": "stage", "stage": "choosing post-processing"})
-            decision = choose(predictor, validation, info)
+            decision = choose(
+                predictor, validation, info, progress(emit, "choosing post-processing")
+            )
         record["postprocessing"], largest = decision.to_dict(), decision.labels
     with watch.span("preprocessing_s"):
         # Only now: nothing of a test case is read before training has ended.
@@ -213,6 +230,7 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
         evaluation = evaluate(
             predictor, testing,
             spec=spec, info=info, unannotated=missing, folder=order.folder, largest=largest,
+            progress=progress(emit, "evaluating"),
         )  # fmt: skip
     inference_ms = 1e3 * np.asarray(evaluation.inference_s)
     record["timing"] |= {
@@ -230,14 +248,6 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
         "best_epoch": fitted.best_epoch,
         "validation_dice": fitted.validation_dice,
     }
-
-
-def _finished(order: Order) -> dict[str, Any] | None:
-    try:
-        record = read_record(order.folder)
-    except Damaged:
-        return None
-    return record if record is not None and record["status"] == "ok" else None
 
 
 def _die_with(parent: int) -> None:
@@ -270,11 +280,12 @@ def main() -> int:
     if lock is None:
         events({"event": "busy"})
         return 0
-    events({"event": "begun"})
     with lock:
-        # Another invocation may have finished the run while this process started.
-        record = _finished(order) or execute(order, events, started_s=time.perf_counter())
-    events({"event": "done", "status": record["status"]})
+        if finished_elsewhere(order) is not None:
+            events({"event": "busy"})
+            return 0
+        events({"event": "begun"})
+        execute(order, events, started_s=time.perf_counter())
     return 0
 
 

@@ -26,6 +26,7 @@ class PlannedRun:
         reason: One sentence for the user.
         changes: What differs from the earlier result, if the run is stale.
         expected_s: How long it will take, where that is known.
+        seen: When the record that decided this was finished; empty where there is none.
     """
 
     spec: RunSpec
@@ -33,6 +34,7 @@ class PlannedRun:
     reason: str
     changes: tuple[str, ...] = ()
     expected_s: float | None = None
+    seen: str = ""
 
     @property
     def pending(self) -> bool:
@@ -66,7 +68,8 @@ def look_up(
         except Damaged as error:
             states.append(PlannedRun(spec, "failed", f"damaged record, runs again: {error}"))
             continue
-        states.append(_state(spec, record, retry))
+        seen = str(record.get("finished_utc") or "") if record else ""
+        states.append(replace(_state(spec, record, retry), seen=seen))
         if record is not None:
             mine[spec.key] = record
     warnings = [mixed_versions(mine.values())]

@@ -94,8 +94,9 @@ def fit(
         device: Precision and compilation in force.
         folder: The run's folder; ``best.weights.h5``, ``epochs.csv`` and checkpoints are written
             there. Checkpoints remain until :func:`benchmark.training.checkpoint.remove`.
-        emit: Receives one event per epoch, when it is safe on the disk; ``resumed`` with the rows
-            of the epochs before; ``checkpoint_rejected`` with the file and the reason.
+        emit: Receives ``step`` after every step; one event per epoch, when it is safe on the disk;
+            ``resumed`` with the rows of the epochs before; ``checkpoint_rejected`` with the file
+            and the reason.
 
     Raises:
         Diverged: The loss is no longer finite.
@@ -127,7 +128,7 @@ def fit(
     )
     with closing(stream):
         while not _ended(budget, state):
-            row = _epoch(model, stream, budget, state, spec.protocol.learning_rate)
+            row = _epoch(model, stream, budget, state, spec.protocol.learning_rate, emit)
             begin = time.perf_counter()
             dice = patch_dice(predictor, checks, classes)
             row |= {"validation_dice": dice, "validation_s": time.perf_counter() - begin}
@@ -198,7 +199,12 @@ def _ended(budget: Budget, state: State) -> bool:
 
 
 def _epoch(
-    model: keras.Model, stream: Iterator[Batch], budget: Budget, state: State, peak: float
+    model: keras.Model,
+    stream: Iterator[Batch],
+    budget: Budget,
+    state: State,
+    peak: float,
+    emit: Emit,
 ) -> dict[str, float]:
     """Take the steps of one epoch, or as many as the budget leaves; return its row."""
     begin = time.perf_counter()
@@ -207,6 +213,7 @@ def _epoch(
     while len(losses) < budget.steps_per_epoch and (share := _share(budget, state)) < 1.0:
         rate = learning_rate(peak, share)
         losses.append(step(model, stream, state, rate))
+        emit({"event": "step"})  # a sign of life: an epoch may last for hours
     return {
         "epoch": state.epoch + 1,
         "steps": len(state.step_s),

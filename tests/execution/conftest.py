@@ -25,7 +25,7 @@ emit(event="ready")
 order = Order.from_json(sys.stdin.readline())
 seed, spec = order.spec.seed, order.spec
 def write(status, **record):
-    record = {{"error": None, "summary": {{"dice": 0.5}}, **record}}
+    record = {{"error": None, "summary": {{"dice": 0.5}}, "finished_utc": "now", **record}}
     write_record(order.folder, {{"key": spec.key, "name": spec.name, "spec": spec.to_dict(),
                                 "status": status, **record}})
 lock = try_lock(order.lock)
@@ -42,7 +42,7 @@ def execute(monkeypatch, tmp_path, spec):
     """Run one body of Python per order, in order; returns records and whether interrupted."""
     original = subprocess.Popen
 
-    def run(*bodies, listeners=(), tell=lambda text: None, slots=None, limits=None):
+    def run(*bodies, listeners=(), tell=lambda text: None, slots=None, limits=None, seen=""):
         by_seed = "\n".join(
             f"if seed == {seed}:\n{textwrap.indent(textwrap.dedent(body), '    ')}"
             for seed, body in enumerate(bodies)
@@ -55,7 +55,7 @@ def execute(monkeypatch, tmp_path, spec):
 
         monkeypatch.setattr(local.subprocess, "Popen", popen)
         orders = [
-            Order(dataclasses.replace(spec, seed=seed), "smoke", tmp_path, tmp_path)
+            Order(dataclasses.replace(spec, seed=seed), "smoke", tmp_path, tmp_path, seen=seen)
             for seed in range(len(bodies))
         ]
         return Scheduler(orders, listeners, tell, slots=slots or [Slot()], limits=limits).run()

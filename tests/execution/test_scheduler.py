@@ -8,9 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
+from benchmark.execution.closing import close
+from benchmark.execution.local import HOST
+from benchmark.execution.locks import try_lock
 from benchmark.execution.order import Order
 from benchmark.execution.scheduler import Limits
 from benchmark.execution.slots import Slot
@@ -116,8 +120,13 @@ def test_slots_work_at_once_and_on_their_own_processors(execute, monkeypatch, tm
     assert (by_seed[0]["cpus"], by_seed[1]["cpus"], by_seed[1]["gpu"]) == ("0", "1", "1")
 
 
-def test_a_run_of_another_invocation_is_waited_for_and_not_repeated(execute, spec, tmp_path):
-    """The lock's holder writes a record for one key and dies without one for the other."""
+def test_a_run_of_another_invocation_is_waited_for_and_not_repeated(
+    execute, spec, tmp_path, recorder
+):
+    """The lock's holder writes a record for one key and dies without one for the other.
+
+    A failure of theirs is a record, too: the run was done.
+    """
     orders = [
         Order(dataclasses.replace(spec, seed=seed), "s", tmp_path, tmp_path) for seed in (0, 1)
     ]
@@ -127,7 +136,8 @@ def test_a_run_of_another_invocation_is_waited_for_and_not_repeated(execute, spe
         "from benchmark.records import write_record\n"
         "held = [try_lock(Path(p) / 'lock') for p in sys.argv[1:]]\n"
         "print('held', flush=True); time.sleep(1.5)\n"
-        "write_record(Path(sys.argv[1]), {'status': 'ok', 'key': 'theirs'})\n"
+        "write_record(Path(sys.argv[1]), {'status': 'diverged', 'key': 'theirs', 'spec': {'a': 1},"
+        " 'finished_utc': 'meanwhile'})\n"
     )
     other = subprocess.Popen(
         [sys.executable, "-c", code, *(str(order.folder) for order in orders)],
@@ -136,12 +146,57 @@ def test_a_run_of_another_invocation_is_waited_for_and_not_repeated(execute, spe
     with other:
         assert other.stdout.readline() == b"held\n"
         told = []
-        records, interrupted = execute(OK, OK, OK, tell=told.append)
+        records, interrupted = execute(OK, OK, OK, tell=told.append, listeners=[recorder])
     assert not interrupted
     assert [record["key"] for record in records].count("theirs") == 1
-    assert statuses(records) == ["ok"] * 3
+    assert sorted(statuses(records)) == ["diverged", "ok", "ok"]
     assert records[0]["spec"]["seed"] == 2  # the free one went first
-    assert sum("another invocation" in text for text in told) == 2
+    assert sum("is running it" in text for text in told) == 2
+    assert sum("has run it: diverged" in text for text in told) == 1
+    starts = [event[1:] for event in recorder.events if event[0] == "started"]
+    assert starts == [(2, 1, 3), (1, 2, 2)]  # nobody heard of a run that was not begun here
+
+
+def test_a_run_that_another_invocation_took_meanwhile_keeps_its_folder(spec, tmp_path):
+    """A worker that died while it started leaves log and record of the other as they are."""
+    order = Order(spec, "smoke", tmp_path, tmp_path)
+    order.folder.mkdir(parents=True)
+    order.log.write_text("theirs")
+    with try_lock(order.lock):
+        worker = SimpleNamespace(returncode=-9, keep_log=lambda path: path.write_text("ours"))
+        assert close(order, worker, status="killed", because="x", total_s=1.0) is None
+    assert order.log.read_text() == "theirs"
+    assert read_record(order.folder) is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_system_that_asks_to_end_is_obeyed_at_once(execute, recorder, number):
+    recorder.event = lambda spec, event: os.kill(os.getpid(), number)
+    records, interrupted = execute(HUNG, OK, listeners=[recorder])
+    assert interrupted
+    assert statuses(records) == ["killed"]
+
+
+def test_what_a_killed_invocation_left_is_swept_up(execute, tmp_path):
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    gone = runs / f".spare-{HOST}-999999999-0.log"
+    other = runs / ".spare-elsewhere-999999999-0.log"
+    gone.touch()
+    other.touch()
+    execute(OK)
+    assert [path.name for path in runs.glob(".spare*")] == [other.name]
+
+
+def test_the_log_of_an_earlier_attempt_stays(execute):
+    (first,), _ = execute("print('first', file=sys.stderr, flush=True); raise SystemExit(3)")
+    (second,), _ = execute(
+        "print('second', file=sys.stderr, flush=True); raise SystemExit(3)",
+        seen=first["finished_utc"],
+    )
+    assert second["path"] == first["path"]
+    assert "second" in (second["path"] / "log.txt").read_text()
+    assert "first" in (second["path"] / "log.earlier.txt").read_text()
 
 
 def test_a_damaged_record_is_a_failure_of_its_run_alone(execute):

@@ -22,12 +22,12 @@ def _four_processors(monkeypatch):
 
 def test_without_a_gpu_runs_go_one_by_one():
     assert make_slots() == [Slot()]
-    assert make_slots()[0].environment == {}
+    assert make_slots()[0].environment == {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
 
 
 def test_processors_are_shared_without_overlap():
     assert [slot.cpus for slot in make_slots(3)] == [(0, 3), (1,), (2,)]
-    assert make_slots(2)[1].environment == {"BENCHMARK_CPUS": "1,3"}
+    assert make_slots(2)[1].environment["BENCHMARK_CPUS"] == "1,3"
 
 
 def test_every_gpu_has_a_slot(monkeypatch):
@@ -35,6 +35,9 @@ def test_every_gpu_has_a_slot(monkeypatch):
     assert [slot.gpu for slot in make_slots()] == ["0", "1"]
     assert [slot.gpu for slot in make_slots(3)] == ["0", "1", "0"]
     assert make_slots(1) == [Slot()]  # one run may see them all
+    shared = [slot.environment.get("XLA_PYTHON_CLIENT_PREALLOCATE") for slot in make_slots(3)]
+    assert shared == ["false"] * 3
+    assert "XLA_PYTHON_CLIENT_PREALLOCATE" not in make_slots(2)[0].environment
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,10 @@ def test_status_from_another_terminal(specs, tmp_path, capsys):
         assert main(["status", "--results", str(tmp_path)]) == 0
         told = capsys.readouterr().out
         assert "heart (smoke): 0 of 3 ok, 1 failed" in told
-        assert "running  unet·acdc·f0·s1 (phantom)  epoch 1/2  loss 0.250  Dice 0.750" in told
+        assert (
+            "running  unet·acdc·f0·s1 (phantom)  epoch 1, 50% of its budget  loss 0.250  Dice 0.750"
+            in told
+        )
         assert "oom      unet·acdc·f0·s0 (phantom)  no memory" in told
         assert main(["status", "--results", str(tmp_path), "--json"]) == 0
         assert json.loads(capsys.readouterr().out)[0]["running"][0]["epoch"] == 1
@@ -128,6 +131,24 @@ def test_status_of_an_invocation_that_died(specs, tmp_path, capsys):
     assert [status["alive"] for status in read_status(tmp_path)] == [False]
     main(["status", "--results", str(tmp_path)])
     assert "has died" in capsys.readouterr().out
+
+
+def test_the_next_invocation_removes_what_a_dead_one_left(specs, tmp_path):
+    with StatusFile(tmp_path, "heart", "smoke", State(3)) as file:
+        left = file._path.read_text()
+    dead = file._path.with_name(file._path.name.replace(str(json.loads(left)["pid"]), "0"))
+    dead.write_text(left)
+    with StatusFile(tmp_path, "heart", "smoke", State(3)):
+        assert len(read_status(tmp_path)) == 1
+        assert not dead.exists()
+
+
+@pytest.mark.parametrize("content", ["{", "{}", "[]", "\xff"])
+def test_a_damaged_status_is_one_sentence(tmp_path, capsys, content):
+    (tmp_path / "status").mkdir()
+    (tmp_path / "status" / "a-1.json").write_text(content, encoding="latin-1")
+    assert main(["status", "--results", str(tmp_path)]) == 2
+    assert "Delete the file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "0:00"), (290, "4:50"), (12005, "3:20:05")])

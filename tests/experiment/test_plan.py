@@ -80,7 +80,8 @@ def test_vnet_is_volumetric_on_mri_and_planar_on_echo(file, tmp_path):
 )
 def test_records_decide_what_is_done(file, tmp_path, record, state, part):
     first = make_plan(file, results=tmp_path).runs[0].spec
-    write_json(tmp_path / "runs" / first.key / "record.json", record)
+    named = {"key": first.key, "spec": first.to_dict(), **record}
+    write_json(tmp_path / "runs" / first.key / "record.json", named)
     run = make_plan(file, results=tmp_path).runs[0]
     assert run.state == state
     assert part in run.reason

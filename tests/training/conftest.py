@@ -58,7 +58,8 @@ def fit_discs(spec) -> Callable[..., Any]:
         events: list[dict[str, Any]] = []
 
         def emit(event: dict[str, Any]) -> None:
-            events.append(event)
+            if event["event"] != "step":
+                events.append(event)
             if stop_after and event["event"] == "epoch" and event["epoch"] == stop_after:
                 raise Interrupted
 

@@ -68,7 +68,9 @@ def test_learns_logs_every_epoch_and_keeps_the_best_weights(keras, learning, tmp
     assert fitted.validation_dice > 0.8
     assert len(fitted.step_s) == 36
     log = pd.read_csv(tmp_path / "epochs.csv")
-    assert list(log["epoch"]) == [1, 2, 3] == [event["epoch"] for event in events]
+    assert [event["event"] for event in events].count("step") == 36
+    epochs = [event for event in events if event["event"] == "epoch"]
+    assert list(log["epoch"]) == [1, 2, 3] == [event["epoch"] for event in epochs]
     assert log["loss"].iloc[-1] < log["loss"].iloc[0]
     assert log["validation_dice"].max() == pytest.approx(fitted.validation_dice)
     assert log["learning_rate"].iloc[-1] < 1e-4
