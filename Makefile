@@ -14,8 +14,8 @@ run: setup  ## run experiments.yaml: real files under data/ where present, phant
 test: setup  ## the test suite
 	$(IN) python -m pytest
 
-faults: setup  ## real runs that are killed, starved and stopped (minutes)
-	$(IN) python -m pytest -m faults -n 0 --timeout 900 tests/faults
+faults: setup  ## harmed runs, real servers, a browser (a quarter of an hour)
+	$(IN) python -m pytest -m faults -n 0 --timeout 900 tests/faults tests/tracking
 
 check: setup  ## formatting, lint, types
 	$(IN) ruff format --check . && ruff check . && mypy

@@ -14,20 +14,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark import __version__
-from benchmark.commands import data, evaluate, experiment, networks, status, ui
+from benchmark.commands import data, evaluate, experiment, networks, status, track, ui
 from benchmark.errors import BenchmarkError
+from benchmark.tracking.address import ENVIRONMENT
 
 # In the order in which --help lists them.
-COMMANDS = (experiment, status, evaluate, data, networks, ui)
+COMMANDS = (experiment, status, evaluate, data, networks, track, ui)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
-    # Nothing is sent anywhere, and MLflow does not print over the progress display.
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     try:
         _check_own_packages()
         from architectures.checks import ArchitectureError

@@ -52,7 +52,7 @@ def run_plan(plan: Plan, results: Path, console: Console, *, jobs: int | None = 
 
 
 def _execute(plan: Plan, results: Path, console: Console, slots: Sequence[Slot]) -> int:
-    from benchmark.tracking import Tracker
+    from benchmark.tracking.live import Tracker
 
     try:
         results.mkdir(parents=True, exist_ok=True)
@@ -72,6 +72,11 @@ def _execute(plan: Plan, results: Path, console: Console, slots: Sequence[Slot])
         files = reporting.write(records, results)
     finally:
         tracker.finish(files, interrupted=interrupted)
+    if plan.experiment.tracking.models == "best" and tracker.complete:
+        from benchmark.tracking.models import log_best_models
+
+        with console.status("logging the best models"):
+            log_best_models(results, lambda text: reporting.warn(console, text))
     reporting.show(records, results, console)
     for record in executed:
         if record["status"] != "ok":

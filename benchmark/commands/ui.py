@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import os
 
-from benchmark.commands import Commands, results_option
+from benchmark.commands import Commands, console, results_option
 from benchmark.errors import BenchmarkError
 
 
@@ -20,15 +19,24 @@ def add(commands: Commands) -> None:
 
 
 def _ui(options: argparse.Namespace) -> int:
+    import sqlite3
     import subprocess
 
-    from benchmark.tracking import ui_command
+    from benchmark.tracking.address import fault, own_store, ui_command
+    from benchmark.tracking.sqlite import pages, relocate
 
-    store = options.results / "mlflow.db"
-    if "MLFLOW_TRACKING_URI" not in os.environ and not store.exists():
-        raise BenchmarkError(
-            f"{store}: expected the store of finished runs, found none. "
-            "Run `python -m benchmark run` first, or name its folder with --results."
-        )
+    if store := own_store(options.results):
+        if not store.exists():
+            raise BenchmarkError(
+                f"{store}: expected the store of finished runs, found none. "
+                "Run `python -m benchmark run` first, or name its folder with --results."
+            )
+        try:
+            relocate(store)
+            found = pages(store, options.host, options.port)
+        except sqlite3.Error as error:
+            raise BenchmarkError(f"{fault(options.results, error)}.") from None
+        for page in found:
+            console().print(f"Runs, best first: {page}", markup=False, soft_wrap=True)
     command = ui_command(options.results, ["--host", options.host, "--port", str(options.port)])
     return subprocess.run(command, check=False).returncode

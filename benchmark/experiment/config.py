@@ -124,6 +124,12 @@ class LimitsSection(Section):
     silence_s: Annotated[float, Field(gt=0)] = 3600.0
 
 
+class TrackingSection(Section):
+    """What goes to MLflow beside the records; no part of a run's key."""
+
+    models: Literal["none", "best"] = "none"
+
+
 class Experiment(Section):
     """A whole experiment file with one profile laid over it."""
 
@@ -132,6 +138,7 @@ class Experiment(Section):
     data_root: str = "data"
     phantom_seed: Annotated[int, Field(ge=0)] = 0
     limits: LimitsSection = LimitsSection()
+    tracking: TrackingSection = TrackingSection()
     matrix: MatrixSection
     protocol: ProtocolSection
     datasets: dict[DatasetName, DatasetSection]
@@ -178,6 +185,7 @@ class Experiment(Section):
 KEYS: dict[Location, tuple[str, ...]] = {
     (): (*Experiment.model_fields, "profiles"),
     ("limits",): tuple(LimitsSection.model_fields),
+    ("tracking",): tuple(TrackingSection.model_fields),
     ("matrix",): tuple(MatrixSection.model_fields),
     ("matrix", "paired"): tuple(PairedSection.model_fields),
     ("matrix", "exclude", "*"): tuple(Exclusion.model_fields),

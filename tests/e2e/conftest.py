@@ -43,7 +43,7 @@ def suite(tmp_path_factory) -> Suite:
     for old, new in (
         ("architectures: [unet, attention_unet, vnet, deeplabv3]", "architectures: [unet, vnet]"),
         ("datasets: [decathlon, acdc, camus]", "datasets: [acdc, camus]"),
-        ("data_root: data", f"data_root: {folder / 'none'}"),
+        ("data_root: data", f"data_root: {folder / 'none'}\ntracking: {{models: best}}"),
     ):
         assert old in text
         text = text.replace(old, new)

@@ -8,6 +8,7 @@ import shutil
 import pandas as pd
 import pytest
 
+from benchmark.experiment.spec import RunSpec
 from benchmark.records import read_record, read_records
 
 TIMED = ["compile_s", "train_s", "evaluate_s", "total_s", "step_ms_p50", "step_ms_p99",
@@ -145,6 +146,30 @@ def test_mlflow_has_one_parent_and_a_child_per_run(suite):
         assert contexts == {"training", "validation", "test"}
         names = {each.path for each in client.list_artifacts(child.info.run_id)}
         assert {"record.json", "cases.csv", "epochs.csv", "log.txt"} <= names
+
+
+def test_the_best_network_of_each_dataset_is_a_model_with_a_signature(suite):
+    from mlflow.models import Model
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(tracking_uri=f"sqlite:///{suite.results}/mlflow.db")
+    experiment = client.get_experiment_by_name("cardiac-seg/heart").experiment_id
+    models = client.search_logged_models([experiment])
+    records = {record["key"]: record for record in read_records(suite.results)}
+    assert len(models) == 2
+    for model in models:
+        chosen = records[model.tags["bench.key"]]
+        rivals = [r for r in records.values() if r["protocol_hash"] == chosen["protocol_hash"]]
+        assert len(rivals) == 2
+        dice = [rival["summary"]["validation_dice"] for rival in rivals]
+        assert chosen["summary"]["validation_dice"] == max(dice)
+        folder = suite.results / "mlartifacts" / "models" / model.model_id / "artifacts"
+        assert model.artifact_location == folder.as_uri()
+        signature = Model.load(folder).signature
+        (image,), (logits,) = signature.inputs.inputs, signature.outputs.inputs
+        patch = RunSpec.from_dict(chosen["spec"]).patch
+        assert image.shape == (-1, *patch, 1)
+        assert logits.shape == (-1, *patch, len(chosen["classes"]) + 1)
 
 
 def test_second_call_runs_nothing(suite):
