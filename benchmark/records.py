@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -54,7 +55,8 @@ def open_atomic(path: Path) -> Iterator[IO[bytes]]:
         OSError: The disk is full or the folder cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # Not named after the process: two hosts that share the folder may have the same number.
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         with temporary.open("wb") as file:
             yield file
@@ -179,9 +181,10 @@ def read_external(results: Path) -> list[dict[str, Any]]:
 
 
 def stands_beside(external: Mapping[str, Any], run: Mapping[str, Any]) -> bool:
-    """Whether an external entry was scored on the files of a run and by its definitions."""
+    """Whether an external entry was scored on the files of a run, by its definitions and rules."""
     one, other = external["spec"], run["spec"]
-    same = all(one[name] == other.get(name) for name in ("dataset", "source", "fingerprint"))
+    axes = ("dataset", "source", "fingerprint", "rules")
+    same = all(one.get(name) == other.get(name) for name in axes)
     return same and one["protocol"].items() <= other.get("protocol", {}).items()
 
 

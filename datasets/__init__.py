@@ -27,6 +27,7 @@ __all__ = [
     "fingerprint",
     "info",
     "module",
+    "parse_case",
     "read_cases",
     "write_phantom",
 ]
@@ -49,7 +50,7 @@ class Found:
 
 
 def module(name: str) -> ModuleType:
-    """The module of a dataset, with `INFO`, `find_root`, `read_cases`, and often `SOURCE`.
+    """The module of a dataset: `INFO`, `CASE_NAME`, `find_root`, `read_cases`, often `SOURCE`.
 
     Raises:
         DatasetError: There is no such dataset.
@@ -95,6 +96,18 @@ def read_cases(name: str, root: Path, faults: list[DatasetError] | None = None) 
     """
     cases: list[Case] = module(name).read_cases(root, faults)
     return cases
+
+
+def parse_case(name: str, case: str) -> tuple[str, dict[str, str]]:
+    """Patient and metadata that the name of a case alone tells; an empty patient if it does not.
+
+    Args:
+        name: A dataset of `NAMES`.
+        case: A case's id, or the name of its mask without suffix and `_gt`.
+    """
+    match = module(name).CASE_NAME.fullmatch(case)
+    told = {key: text for key, text in match.groupdict().items() if text} if match else {}
+    return told.pop("patient", ""), told
 
 
 def fingerprint(name: str, root: Path, cases: Sequence[Case]) -> str:

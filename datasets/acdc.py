@@ -59,6 +59,8 @@ SOURCE = GirderFolders(
 SUBSETS = ("training", "testing")
 # Three digits: CAMUS, whose older release has a training/ too, counts its patients with four.
 _PATIENT = re.compile(r"patient[0-9]{3}")
+# What the name of a case or of its mask says; which instant a frame is, only `Info.cfg` knows.
+CASE_NAME = re.compile(r"(?P<patient>patient[0-9]{3})_((?P<phase>ED|ES)|frame[0-9]{2})")
 
 
 def find_root(data_root: Path) -> Path | None:

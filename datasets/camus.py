@@ -61,6 +61,8 @@ SEQUENCE_INFO = dataclasses.replace(INFO, dims=3)
 
 VIEWS = ("2CH", "4CH")
 _PATIENT = re.compile(r"patient[0-9]{4}")
+# What the name of a case says.
+CASE_NAME = re.compile(r"(?P<patient>patient[0-9]{4})_(?P<view>2CH|4CH)_(?P<phase>ED|ES)")
 _NIFTI_FOLDER = "database_nifti"
 _MHD_FOLDERS = ("training", "testing")
 # Names in Info_*.cfg; the older release calls the ejection fraction LVef.

@@ -59,6 +59,9 @@ OFFICIAL = frozenset(
 # Other tasks of the Decathlon have the same folders but other names: the names tell them apart.
 _FILE = re.compile(r"(la_[0-9]+)\.nii(\.gz)?")
 
+# One volume per patient: whatever a case is called, it is one.
+CASE_NAME = re.compile(r"(?P<patient>.+)")
+
 
 def find_root(data_root: Path) -> Path | None:
     """The folder with `imagesTr/` and `labelsTr/` at or up to two levels below `data_root`.

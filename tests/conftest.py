@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
 
@@ -19,6 +20,29 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real scans in {folder}")
     return folder
+
+
+# One small phantom of every dataset, by its number of patients.
+PHANTOM_PATIENTS = {"decathlon": 1, "acdc": 5, "camus": 3}
+PHANTOM_SEED = 7
+
+
+@pytest.fixture(scope="session")
+def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data root with a phantom of every dataset, to be read only.
+
+    It is written once, whichever of the processes of a parallel test run comes first.
+    """
+    from datasets.phantom import write_phantom
+
+    base = tmp_path_factory.getbasetemp()
+    root = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "phantoms"
+    root.mkdir(exist_ok=True)
+    for dataset, patients in PHANTOM_PATIENTS.items():
+        with (root / f"{dataset}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            write_phantom(dataset, root, patients=patients, seed=PHANTOM_SEED)
+    return root
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from benchmark.records import (
     cases_frame,
     clinical_frame,
     epochs_frame,
+    open_atomic,
     read_record,
     read_records,
     write_atomic,
@@ -167,3 +168,15 @@ def test_a_full_disk_names_the_file(tmp_path, monkeypatch):
         write_atomic(tmp_path / "record.json", "{}")
     assert caught.value.filename == str(tmp_path / "record.json")
     assert not list(tmp_path.iterdir())
+
+
+def test_two_writers_of_one_file_do_not_meet(tmp_path):
+    """Processes of two hosts may have the same number."""
+    path = tmp_path / "record.json"
+    with open_atomic(path) as first:
+        first.write(b"first")
+        with open_atomic(path) as second:
+            second.write(b"second")
+        assert path.read_bytes() == b"second"
+    assert path.read_bytes() == b"first"
+    assert list(tmp_path.iterdir()) == [path]

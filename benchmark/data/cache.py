@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import inspect
 import json
 import os
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,19 +18,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmark.data.preprocessing import CLIP_PERCENTILES, Prepared, prepare
+from benchmark.data import preprocessing
+from benchmark.data.preprocessing import Prepared, prepare
 from benchmark.errors import DataError
 from benchmark.records import write_atomic
-from datasets import nifti
+from datasets import grid, layout, mhd, nifti, nifti_file
 from datasets.case import Case, DatasetError, DatasetInfo
 
-# Part of every cache key: raise it when `prepare` changes what it makes.
-VERSION = 2
-# Likewise, when `datasets.nifti` or `datasets.mhd` read something else from the same file.
-READER = 1
+# What an entry holds is decided by these files: an edit of one makes new entries.
+MAKERS = (nifti, nifti_file, mhd, grid, layout, preprocessing)
 # A volume of 640 x 640 x 88 voxels takes half a GiB while it is prepared, whatever number of cores
 # a machine has.
 MOST_WORKERS = 4
+ABANDONED_S = 24 * 3600
 
 _ARRAYS = {"image": "float32", "mask": "uint8"}
 _NUMBERS = ("mean", "std", "box", "native_shape", "native_spacing_mm")
@@ -44,10 +47,11 @@ class CachedCase:
 class Cache:
     """A folder of prepared cases.
 
-    A case's key digests the bytes of its files and all parameters, so a changed file or setting
-    makes a new entry; names and dates count for nothing. Each file appears whole or not at all, and
-    the JSON beside the arrays comes last, so that a process killed at any moment, or two that
-    prepare the same case, leave nothing that is taken for an entry and is none.
+    A case's key digests the bytes of its files, all parameters, and the code that reads and
+    prepares, so a change of any makes a new entry; names and dates count for nothing. Each file
+    appears whole or not at all, and the JSON beside the arrays comes last, so that a process killed
+    at any moment, or two that prepare the same case, leave nothing that is taken for an entry and
+    is none.
 
     On reading, the arrays' shape, type and length are held against the JSON: an entry that was cut,
     emptied or overwritten by something else is made again. Changed numbers inside an array of the
@@ -60,6 +64,7 @@ class Cache:
         self.folder = folder
         self.info = info
         self.target_mm = tuple(target_mm)
+        self._code = _code()
         self.workers = workers or min(os.cpu_count() or 1, MOST_WORKERS)
 
     def load(
@@ -101,13 +106,7 @@ class Cache:
         return CachedCase(case, prepared)
 
     def _key(self, case: Case) -> str:
-        parameters = [
-            VERSION,
-            READER,
-            self.target_mm,
-            CLIP_PERCENTILES,
-            sorted(self.info.classes.items()),
-        ]
+        parameters = [self._code, self.target_mm, sorted(self.info.classes.items())]
         sha = hashlib.sha256(json.dumps(parameters).encode())
         for path in (*nifti.source_files(case.image), *nifti.source_files(case.mask)):
             try:
@@ -117,8 +116,20 @@ class Cache:
         return sha.hexdigest()[:16]
 
 
+def _code() -> str:
+    sha = hashlib.sha256()
+    for module in MAKERS:
+        sha.update(Path(inspect.getfile(module)).read_bytes())
+    return sha.hexdigest()
+
+
 def _write(stem: Path, prepared: Prepared) -> None:
     stem.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in stem.parent.glob(f".{stem.name}.*.tmp"):
+        # Of a process that was killed: no other writes at one case for so long.
+        with contextlib.suppress(FileNotFoundError):  # another sweeps too
+            if time.time() - leftover.stat().st_mtime > ABANDONED_S:
+                leftover.unlink()
     for name in _ARRAYS:
         _write_array(_file(stem, name), getattr(prepared, name))
     fields = {name: getattr(prepared, name) for name in _NUMBERS}

@@ -87,7 +87,7 @@ def evaluate(
     regions = scored_regions(info, unannotated)
     axes = {"run": spec.key, "architecture": spec.architecture, "dataset": spec.dataset,
             "source": spec.source, "fold": spec.fold, "seed": spec.seed}  # fmt: skip
-    clinical = ClinicalCollector(classes)
+    clinical = ClinicalCollector(classes, stated=spec.source != "phantom")
     rows: list[dict[str, Any]] = []
     seconds: list[float] = []
     (folder / "predictions").mkdir(parents=True, exist_ok=True)

@@ -73,10 +73,13 @@ class ClinicalCollector:
         classes: Label by name of the classes that the files annotate. `left_ventricle`,
             `right_ventricle`, `myocardium` and `left_atrium` are read; of one that is not there no
             endpoint is given.
+        stated: Whether the EF that files state was measured on these images by the official method,
+            as in CAMUS; that of a phantom is what it was drawn from.
     """
 
-    def __init__(self, classes: Mapping[str, int]) -> None:
+    def __init__(self, classes: Mapping[str, int], *, stated: bool = True) -> None:
         self._classes = dict(classes)
+        self._stated = stated
         self._patients: dict[str, _Patient] = {}
 
     def add(
@@ -95,7 +98,7 @@ class ClinicalCollector:
         patient.group = patient.group or case.metadata.get("group", "")
         phase, view = case.metadata.get("phase", ""), case.metadata.get("view", "")
         patient.quality[view] = case.metadata.get("quality", "")
-        if view:
+        if view and self._stated:
             patient.stated_ef_pct = _number(case.metadata.get("ef_percent", ""))
         for masks, label_map in ((patient.truth, truth), (patient.prediction, prediction)):
             if label_map.ndim == 3:

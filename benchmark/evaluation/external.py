@@ -16,8 +16,10 @@ import datasets
 from benchmark.errors import BenchmarkError
 from benchmark.evaluation.endpoints import ENDPOINT_COLUMNS
 from benchmark.evaluation.folders import COLUMNS, FolderScores
+from benchmark.evaluation.matching import find_tree
 from benchmark.evaluation.surface import Definition
 from benchmark.experiment.sources import fingerprint
+from benchmark.experiment.spec import RULES_VERSION
 from benchmark.records import external_folder, write_record, write_table
 from datasets.case import DatasetInfo
 
@@ -49,7 +51,7 @@ def locate(info: DatasetInfo, truth: Path) -> datasets.Found:
     Raises:
         BenchmarkError: There is another thing.
     """
-    found = datasets.find(info.name, truth) if truth.is_dir() else None
+    found = find_tree(truth, info)
     if found is None:
         raise BenchmarkError(
             f"{truth}: expected the tree of {info.title}, because the leaderboard averages over "
@@ -97,6 +99,7 @@ def write_entry(
             # One entry, whatever it was made of.
             "fold": 0,
             "seed": 0,
+            "rules": RULES_VERSION,
             "protocol": {"surface_definition": definition, "nsd_tolerance_mm": tolerance_mm},
         },
         "release": found.release,

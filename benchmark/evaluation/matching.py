@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import datasets
@@ -35,11 +35,16 @@ class Target:
     names: frozenset[str]
     prediction: Path | None = None
     patient: str = ""
-    metadata: Mapping[str, str] | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+def find_tree(truth: Path, info: DatasetInfo | None) -> datasets.Found | None:
+    """Return the dataset's tree at `truth`, or None where other masks are."""
+    return datasets.find(info.name, truth) if info and truth.is_dir() else None
 
 
 def find_pairs(
-    truth: Path, predictions: Path, info: DatasetInfo | None
+    truth: Path, predictions: Path, info: DatasetInfo | None, tree: datasets.Found | None = None
 ) -> tuple[list[Target], list[Path]]:
     """Return each true mask with its prediction, sorted by case, and predictions that are nobody's.
 
@@ -48,13 +53,14 @@ def find_pairs(
         predictions: A folder of masks, at any depth, or one mask. The same place as `truth`
             compares the truth with itself.
         info: The dataset, if it is one.
+        tree: From `find_tree`.
 
     Raises:
         DataError: A place does not exist, there is no true mask, no prediction is of any of them,
             or two files are of the same case.
         DatasetError: The dataset's tree is not as it should be.
     """
-    targets = _targets(truth, info)
+    targets = _targets(truth, info, tree)
     if predictions.exists() and predictions.samefile(truth):
         return [replace(target, prediction=target.truth) for target in targets], []
     masks = _by_case(predictions)
@@ -82,17 +88,16 @@ def case_name(path: Path) -> str:
     return _KIND.sub("", _SUFFIX.sub("", path.name))
 
 
-def _targets(truth: Path, info: DatasetInfo | None) -> list[Target]:
-    found = datasets.find(info.name, truth) if info and truth.is_dir() else None
-    if info and found:
-        return [_of_case(case) for case in datasets.read_cases(info.name, found.root)]
+def _targets(truth: Path, info: DatasetInfo | None, tree: datasets.Found | None) -> list[Target]:
+    if info and tree:
+        return [_of_case(case) for case in datasets.read_cases(info.name, tree.root)]
     masks = _by_case(truth)
     if not masks:
         raise DataError(
             f"{truth}: expected true masks (.nii or .nii.gz)"
             f"{f' or the tree of {info.title}' if info else ''}, found none."
         )
-    return [Target(case, path, frozenset({case})) for case, path in sorted(masks.items())]
+    return [_of_mask(case, path, info) for case, path in sorted(masks.items())]
 
 
 def _by_case(place: Path) -> dict[str, Path]:
@@ -121,6 +126,11 @@ def _ambiguous(case: str, paths: Sequence[Path]) -> DataError:
         f"expected one mask of case {case}, found {' and '.join(map(str, paths))}. "
         "Name the folder that holds the masks alone."
     )
+
+
+def _of_mask(case: str, path: Path, info: DatasetInfo | None) -> Target:
+    patient, metadata = datasets.parse_case(info.name, case) if info else ("", {})
+    return Target(case, path, frozenset({case}), None, patient, metadata)
 
 
 def _of_case(case: Case) -> Target:

@@ -32,7 +32,7 @@ def show_scores(
     """
     out.print(_table(scores, definition, tolerance_mm))
     if scores.clinical:
-        out.print(_clinical(pd.DataFrame(scores.clinical)))
+        out.print(_clinical(pd.DataFrame(scores.clinical), _origin(scores)))
     _notes(scores, out, skipped=skipped)
 
 
@@ -41,7 +41,7 @@ def _table(scores: FolderScores, definition: str, tolerance_mm: float) -> Table:
     frame = pd.DataFrame(scores.rows)
     table = Table(
         box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", caption_justify="left",
-        title=plural(frame["case"].nunique(), "case"),
+        title=plural(frame["case"].nunique(), "case") + _origin(scores),
         caption=f"Means over cases. Surfaces: {definition}; NSD at {tolerance_mm:g} mm. Scored: in "
         "truth and prediction. Excluded: in neither. Failed: missed or invented (overlap 0, "
         "distance = image diagonal).",
@@ -66,11 +66,18 @@ def _table(scores: FolderScores, definition: str, tolerance_mm: float) -> Table:
     return table
 
 
-def _clinical(frame: pd.DataFrame) -> Table:
+def _origin(scores: FolderScores) -> str:
+    """What a heading adds where scores are not those of the official release."""
+    if scores.source == "phantom":
+        return " (phantom: synthetic hearts)"
+    return f" ({scores.release})" if scores.release else ""
+
+
+def _clinical(frame: pd.DataFrame, origin: str) -> Table:
     """Agreement over patients of every endpoint."""
     table = Table(
         box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", caption_justify="left",
-        title=f"Clinical endpoints of {plural(frame['patient'].nunique(), 'patient')}",
+        title=f"Clinical endpoints of {plural(frame['patient'].nunique(), 'patient')}{origin}",
         caption="Prediction minus reference over patients; limits of agreement are bias ± 1.96 SD. "
         "Failed: not measurable in the prediction. Excluded: not in the reference.",
     )  # fmt: skip
@@ -118,5 +125,11 @@ def _notes(scores: FolderScores, out: Console, *, skipped: bool) -> None:
         count = plural(len(scores.unused), "prediction")
         names = [path.name for path in scores.unused]
         tell(f"warning: {count} without a truth, not scored", names)
+    if scores.ignored:
+        tell("Not scored, because --classes does not name it: label", [*map(str, scores.ignored)])
+    if scores.unplaced:
+        count = plural(len(scores.unplaced), "case")
+        tell(f"No clinical endpoints of {count}, whose names do not tell patient and phase as those"
+             " of the dataset do", scores.unplaced)  # fmt: skip
     if scores.unannotated:
         tell("Not scored, because no true mask shows it", scores.unannotated)

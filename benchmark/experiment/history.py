@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
@@ -15,10 +16,12 @@ from benchmark.experiment.spec import RunSpec
 # A record with one of these is a result that a change of the specification makes stale.
 HAD_RESULT = ("ok", "oom", "diverged")
 
-# What a gradient step or a window of inference costs depends on these; epochs and steps per epoch
-# only say how many there are.
+# What a gradient step or a window of inference costs depends on these.
 COST = ("spacing_mm", "patch_2d", "patch_3d", "batch_size_2d", "batch_size_3d", "augmentation",
         "precision", "compile", "backend", "overlap")  # fmt: skip
+
+# What says how many steps there are, or how long they last.
+BUDGET = ("track", "epochs", "steps_per_epoch", "max_steps", "max_train_s", "target_dice")
 
 # Values longer than this are not written out in a change.
 LONGEST_VALUE = 30
@@ -33,6 +36,7 @@ class Past:
     profile: str
     spec: Mapping[str, Any]
     timing: Mapping[str, Any]
+    budget: Mapping[str, Any]
     device: str
     finished: str
 
@@ -73,6 +77,7 @@ def to_past(key: str, record: Mapping[str, Any]) -> Past:
         profile=str(record.get("profile") or ""),
         spec=dict(record.get("spec") or {}),
         timing=dict(record.get("timing") or {}),
+        budget=dict(record.get("budget") or {}),
         device=str(device.get("name") or ""),
         finished=str(record.get("finished_utc") or ""),
     )
@@ -107,7 +112,7 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return section and name of every field that differs; a field of no section has none."""
-    places = [("", name) for name in ("dims",) if old.get(name) != new[name]]
+    places = [("", name) for name in ("dims", "rules") if old.get(name) != new[name]]
     for section in ("options", "protocol"):
         before, after = old.get(section) or {}, new[section]
         if before != after:
@@ -143,8 +148,8 @@ class Durations:
 
     Like it are finished runs of the same architecture, dataset, source and profile, or of another
     profile in which a step costs the same. Those that agree with it best in what a step costs are
-    taken; their training time is scaled by the number of steps, and the median is returned. Where
-    a network's own options differ the result is rough.
+    taken; their training time is scaled by the number or the time of the steps, and the median is
+    returned. Where a network's own options differ the result is rough.
     """
 
     def __init__(self, past: Iterable[Past], profile: str, device: str) -> None:
@@ -152,7 +157,8 @@ class Durations:
         self._like: dict[tuple[Any, ...], list[Past]] = defaultdict(list)
         self._known: dict[str, float | None] = {}
         for record in past:
-            if record.status == "ok" and record.device == device and "total_s" in record.timing:
+            told = "total_s" in record.timing and bool(record.budget.get("steps"))
+            if record.status == "ok" and record.device == device and told:
                 self._like[_kin(record.spec)].append(record)
 
     def of(self, spec: RunSpec) -> float | None:
@@ -188,15 +194,23 @@ def _unlike(old: Mapping[str, Any], new: Mapping[str, Any]) -> int:
 
 
 def _scaled(record: Past, spec: Mapping[str, Any]) -> float:
-    """Return the time of a record with its training scaled to another number of steps."""
+    """Return the time of a record with its training scaled to another budget.
+
+    Validation is taken to go with the gradient steps. A run that may end early, at its target, is
+    expected to take all its epochs, unless a record of the same budget shows when it ended.
+    """
     total, training = float(record.timing["total_s"]), float(record.timing.get("train_s") or 0.0)
     before, after = record.spec.get("protocol") or {}, spec["protocol"]
-    epochs = float(before.get("epochs") or after["epochs"])
-    # A record has no count of steps, but the time of an epoch and of a step.
-    epoch_s, step_s = record.timing.get("epoch_s"), record.timing.get("step_ms_p50")
     ratio = 1.0
-    if before.get("steps_per_epoch") != after["steps_per_epoch"] and epoch_s and step_s:
-        steps = 1e3 * float(epoch_s) / float(step_s)
-        least, most = after["steps_per_epoch"]
-        ratio = min(max(steps, least), most) / steps
-    return total - training + training * ratio * float(after["epochs"]) / epochs
+    if any(before.get(name) != after[name] for name in BUDGET):
+        steps = float(record.budget["steps"])
+        if after["track"] == "time":
+            ratio = float(after["max_train_s"]) / float(record.budget["steps_s"])
+        elif after["track"] == "steps":
+            ratio = float(after["max_steps"]) / steps
+        else:
+            # The last epoch may have been shorter.
+            own = math.ceil(steps / float(record.budget["epochs"]))
+            least, most = after["steps_per_epoch"]
+            ratio = float(after["epochs"]) * min(max(own, least), most) / steps
+    return total - training + training * ratio

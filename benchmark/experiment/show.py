@@ -38,8 +38,14 @@ def show_plan(plan: Plan, console: Console) -> None:
     console.print(table)
 
 
-def show_header(plan: Plan, console: Console) -> None:
-    """Print which profile runs on which data and why, how much is to be done, and warnings."""
+def show_header(plan: Plan, console: Console, *, slots: int = 1) -> None:
+    """Print which profile runs on which data and why, how much is to be done, and warnings.
+
+    Args:
+        plan: What is to be done.
+        console: Where to.
+        slots: Runs that go on at once, which share the expected time.
+    """
     console.print(
         f"[bold]{plan.experiment.name}[/]  profile [bold]{plan.profile}[/] ({plan.profile_reason})"
     )
@@ -58,7 +64,7 @@ def show_header(plan: Plan, console: Console) -> None:
     number = f"{len(plan.runs)} run{'s' * (len(plan.runs) != 1)}"
     console.print(f"  {number}: {told}" + (f" ({', '.join(beside)})" if beside else ""))
     if plan.pending:
-        console.print(f"  expected time: {_total(plan)}")
+        console.print(f"  expected time: {_total(plan, slots)}")
     for warning in plan.warnings:
         console.print(f"  warning: {warning}", style="yellow", markup=False, soft_wrap=True)
 
@@ -71,8 +77,11 @@ def about(seconds: float) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def _total(plan: Plan) -> str:
+def _total(plan: Plan, slots: int) -> str:
     seconds, complete = plan.expected
+    # No shorter than the longest of them.
+    longest = max((run.expected_s or 0.0 for run in plan.pending), default=0.0)
+    seconds = max(seconds / slots, longest)
     unknown = sum(run.expected_s is None for run in plan.pending)
     if unknown == len(plan.pending):
         return "unknown, nothing like these runs has finished on this device yet"

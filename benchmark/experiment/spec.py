@@ -14,6 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+# Raised by hand with every change of benchmark/data, training or evaluation that changes scores:
+# finished runs are then run again instead of standing beside runs made by other rules.
+RULES_VERSION = 2
+
 
 @dataclass(frozen=True)
 class Protocol:
@@ -108,6 +112,7 @@ class RunSpec:
         fold: Index of the fold that is tested.
         seed: Seed of initialisation, order and augmentation.
         protocol: The rules shared by every run it is compared with.
+        rules: Version of what the protocol's words mean: `RULES_VERSION` of the code that made it.
     """
 
     architecture: str
@@ -120,6 +125,7 @@ class RunSpec:
     fold: int
     seed: int
     protocol: Protocol
+    rules: int = RULES_VERSION
 
     @functools.cached_property
     def key(self) -> str:
@@ -132,6 +138,7 @@ class RunSpec:
         return digest(
             {
                 "protocol": self.protocol.plain,
+                "rules": self.rules,
                 "dataset": self.dataset,
                 "source": self.source,
                 "fingerprint": self.fingerprint,

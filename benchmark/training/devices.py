@@ -25,7 +25,7 @@ class Device:
         name: Name of the GPU or of the processor.
         precision: Keras dtype policy in force.
         jit_compile: Whether XLA (or the backend's compiler) is on.
-        threads: Processor threads.
+        threads: Processor threads that this process may use.
         deterministic: Whether the same operation on the same values gives the same bits.
     """
 
@@ -82,7 +82,7 @@ def configure(
         name=gpu or processor,
         precision=precision,
         jit_compile=compiled,
-        threads=os.cpu_count() or 1,
+        threads=_processors(),
         deterministic=deterministic,
     )
 
@@ -168,6 +168,13 @@ def set_random_state(states: Sequence[npt.NDArray[np.uint8]]) -> None:
     first, *rest = (torch.from_numpy(state) for state in states)
     torch.set_rng_state(first)
     torch.cuda.set_rng_state_all(rest)
+
+
+def _processors() -> int:
+    """Those that this process may run on: runs beside each other are pinned to some of them."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _gpu_name() -> str | None:

@@ -79,10 +79,7 @@ def _judged(
         if path in members and not (member.isdir() and members[path].isdir()):
             fault = "is in it twice"
         if fault:
-            raise DatasetError(
-                f"{archive}: its member {member.name[:80]!r} {fault}. Nothing was unpacked: "
-                "fetch the release from its owners."
-            )
+            raise _refused(archive, member.name, fault)
         total += member.size
         if number > most_files or total > most_bytes:
             raise DatasetError(
@@ -91,8 +88,19 @@ def _judged(
                 "unpacked: fetch the release from its owners."
             )
         members[path] = member
+    for path in members:
+        for parent in path.parents:
+            if parent in members and not members[parent].isdir():
+                raise _refused(archive, f"{path}", f"lies below {str(parent)[:80]!r}, a file")
     _check_end(archive, tar)
     return members
+
+
+def _refused(archive: Path, name: str, fault: str) -> DatasetError:
+    return DatasetError(
+        f"{archive}: its member {name[:80]!r} {fault}. Nothing was unpacked: fetch the release "
+        "from its owners."
+    )
 
 
 def _check_end(archive: Path, tar: tarfile.TarFile) -> None:
@@ -110,8 +118,12 @@ def _fault(member: tarfile.TarInfo) -> str | None:
         return "is a link"
     if not (member.isreg() or member.isdir()) or member.issparse():
         return "is neither a plain file nor a folder"
+    if any(ord(sign) < 32 or ord(sign) == 127 for sign in member.name):
+        return "has control characters in its name"
+    if not path.parts and not member.isdir():
+        return "is a file without a name"
     # Backslashes and colons mean nothing here, but name another place on Windows.
-    if path.is_absolute() or ".." in path.parts or set(member.name) & set("\\:\0"):
+    if path.is_absolute() or ".." in path.parts or set(member.name) & set("\\:"):
         return "would lie outside of the folder"
     return None
 

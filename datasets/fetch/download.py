@@ -6,6 +6,7 @@ It is taken up where it ended if the server still offers the same file.
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import shutil
@@ -159,12 +160,13 @@ def check_room(folder: Path, needed: int) -> None:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn a full disk into an error that names the file; the system's own does not."""
+    """Turn a failed writing into an error that names the file; that of a full disk does not."""
     try:
         yield
     except OSError as error:
+        what = "Make room" if error.errno == errno.ENOSPC else "Look after it"
         raise DatasetError(
-            f"{path} cannot be written: {error.strerror}. Make room and run the same command again."
+            f"{path} cannot be written: {error.strerror}. {what} and run the same command again."
         ) from error
 
 

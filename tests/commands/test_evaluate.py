@@ -54,9 +54,10 @@ def test_writes_rows_and_prints_means_with_counts(phantom, tmp_path, capsys):
     assert main(["evaluate", *map(str, phantom), "--dataset", "acdc", "-o", str(out)]) == 0
     frame = pd.read_csv(out)
     assert tuple(frame.columns) == COLUMNS
+    assert set(frame["source"]) == {"phantom"}
     assert len(frame) == 4 * 3
     said = capsys.readouterr().out
-    assert "4 cases" in said
+    assert "4 cases (phantom: synthetic hearts)" in said
     assert f"{frame.loc[frame['class'] == 'myocardium', 'dice'].mean():.4f}" in said
     assert f"{frame.groupby('case')['dice'].mean().mean():.4f}" in said
     # Moved by one pixel, a structure keeps its volume.
@@ -90,13 +91,18 @@ def test_an_entry_is_a_record_that_reports_read(phantom, tmp_path, capsys):
     # A run on the same files is what it then stands beside.
     run = {**record, "external": False, "key": "0123", "protocol_hash": "cafe", "profile": "quick"}
     run["spec"] = record["spec"] | {"architecture": "unet"}
+    run["summary"] = {"dice": 0.9}
     folder = tmp_path / "runs" / "0123"
     shutil.copytree(record["path"], folder)
     del run["path"]
     write_record(folder, run)
     assert main(["evaluate", *arguments, "--name", "nnU-Net"]) == 0
     assert "beside 1 run (protocol cafe)" in capsys.readouterr().out
-    from benchmark.records import cases_frame, read_records
+    from benchmark.records import cases_frame, read_records, stands_beside
+
+    older = {**run, "spec": run["spec"] | {"rules": record["spec"]["rules"] - 1}}
+    assert stands_beside(record, run)
+    assert not stands_beside(record, older)
 
     records = [*read_records(tmp_path), *read_external(tmp_path)]
     (group,) = comparison_groups(records, cases_frame(records), pd.DataFrame())
@@ -146,6 +152,20 @@ def test_usage_errors(phantom, arguments, capsys):
         main(["evaluate", *map(str, phantom), *arguments])
     assert caught.value.code == 2
     assert "usage:" in capsys.readouterr().err
+
+
+def test_what_is_not_scored_is_said(phantom, tmp_path, capsys):
+    made = str(phantom[1])
+    assert main(["evaluate", made, made, "--classes", "lv=3"]) == 0
+    assert "--classes does not name it: label: 1, 2." in capsys.readouterr().out
+    shutil.copytree(made, tmp_path / "made")
+    for path in (tmp_path / "made").iterdir():
+        path.rename(path.with_name(f"x{path.name}"))
+    assert main(["evaluate", *[str(tmp_path / "made")] * 2, "--dataset", "acdc"]) == 0
+    said = capsys.readouterr().out
+    assert "No clinical endpoints of 4 cases, whose names do not tell patient and phase" in said
+    assert "Clinical endpoints of" not in said
+    assert "phantom" not in said
 
 
 def test_classes_by_name(phantom, tmp_path, capsys):

@@ -46,6 +46,21 @@ def test_the_description_is_complete(name):
     hash(info)
 
 
+@pytest.mark.parametrize(
+    ("name", "case", "told"),
+    [
+        ("acdc", "patient001_ES", ("patient001", {"phase": "ES"})),
+        ("acdc", "patient001_frame01", ("patient001", {})),
+        ("acdc", "patient0001_2CH_ED", ("", {})),
+        ("camus", "patient0001_2CH_ED", ("patient0001", {"view": "2CH", "phase": "ED"})),
+        ("camus", "patient0001_2CH_half_sequence", ("", {})),
+        ("decathlon", "la_003", ("la_003", {})),
+    ],
+)
+def test_names_of_cases_tell_patients(name, case, told):
+    assert datasets.parse_case(name, case) == told
+
+
 @every_dataset
 def test_nothing_is_found_where_nothing_is(name, tmp_path):
     assert datasets.find(name, tmp_path) is None
@@ -134,10 +149,8 @@ def test_volumes_of_real_masks_are_the_known_ones():
 
 
 @every_dataset
-def test_phantoms(name, tmp_path):
-    pytest.importorskip("datasets.phantom")
-    datasets.write_phantom(name, tmp_path, patients=1, seed=0)
-    check_release(name, tmp_path, "phantom")
+def test_phantoms(name, phantoms):
+    check_release(name, phantoms, "phantom")
 
 
 def test_phantoms_of_an_unknown_dataset(tmp_path):

@@ -37,12 +37,15 @@ def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
 
 @pytest.fixture(scope="session")
 def suite(tmp_path_factory) -> Suite:
-    """The published file in its smoke profile, with two networks on two datasets of phantoms."""
+    """The published file in its smoke profile: two networks on phantoms of ACDC, one on CAMUS'."""
     folder = tmp_path_factory.mktemp("suite")
     text = (ROOT / "experiments.yaml").read_text(encoding="utf-8")
     for old, new in (
         ("architectures: [unet, attention_unet, vnet, deeplabv3]", "architectures: [unet, vnet]"),
-        ("datasets: [decathlon, acdc, camus]", "datasets: [acdc, camus]"),
+        (
+            "datasets: [decathlon, acdc, camus]",
+            "datasets: [acdc, camus]\n  exclude: [{architecture: vnet, dataset: camus}]",
+        ),
         ("data_root: data", f"data_root: {folder / 'none'}\ntracking: {{models: best}}"),
     ):
         assert old in text

@@ -243,24 +243,24 @@ def test_planar_images_without_view_give_nothing():
 
 
 @pytest.fixture(scope="module")
-def phantoms(tmp_path_factory):
-    root = tmp_path_factory.mktemp("phantoms")
-    truth = {}
-    for name, patients in (("decathlon", 1), ("acdc", 3), ("camus", 2)):
-        datasets.write_phantom(name, root, patients=patients, seed=7)
-        truth[name] = json.loads((root / folder_name(name) / MARKER).read_text())["truth"]
-    return {name: measured(name, root) for name in truth}, truth
+def drawn(phantoms):
+    """What is measured of the phantoms, and what they were drawn from."""
+    truth = {
+        name: json.loads((phantoms / folder_name(name) / MARKER).read_text())["truth"]
+        for name in datasets.NAMES
+    }
+    return {name: measured(name, phantoms) for name in truth}, truth
 
 
-def test_truth_against_itself_on_phantoms(phantoms):
-    frames, _ = phantoms
+def test_truth_against_itself_on_phantoms(drawn):
+    frames, _ = drawn
     for frame in frames.values():
         assert_perfect(frame)
 
 
-def test_phantoms_have_the_volumes_they_were_drawn_from(phantoms):
+def test_phantoms_have_the_volumes_they_were_drawn_from(drawn):
     """Within voxels: 10 mm slices for the ventricles, and their ratio for the EF."""
-    frames, truth = phantoms
+    frames, truth = drawn
     values = {
         name: frame.set_index(["patient", "method", "endpoint"])["truth"]
         for name, frame in frames.items()

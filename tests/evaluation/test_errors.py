@@ -47,6 +47,25 @@ def test_planes_have_an_area_and_no_ends():
     assert all(math.isnan(values[f"dice_{end}"]) for end in ("base", "mid", "apex"))
 
 
+def test_only_a_left_ventricle_has_base_and_apex():
+    truth = volume()
+    values = locate_errors(truth, truth, (8.0, 1.5, 1.5), {"left_atrium": 1})["left_atrium"]
+    assert all(math.isnan(values[f"dice_{end}"]) for end in ("base", "mid", "apex"))
+    assert values["loss_boundary"] == 0
+
+
+def test_space_around_the_heart_changes_nothing():
+    truth = volume()
+    prediction = np.roll(truth, 2, axis=1)
+    wide = [np.pad(array, ((3, 5), (40, 1), (0, 30))) for array in (truth, prediction)]
+    near, far = (
+        locate_errors(*pair, (8.0, 1.5, 1.5), CLASSES) for pair in ((truth, prediction), wide)
+    )
+    for name in CLASSES:
+        np.testing.assert_equal(far[name], near[name])
+        assert 0 < near[name]["loss_boundary"] < 1
+
+
 def test_what_is_absent_from_both_has_no_error():
     empty = np.zeros((4, 8, 8), np.uint8)
     for values in locate_errors(empty, empty, (1.0, 1.0, 1.0), CLASSES).values():

@@ -132,8 +132,10 @@ def test_predictions_without_a_truth_are_named(folders, mask):
 def test_classes_by_name(folders):
     scores = score_folders(*folders, classes={"left": 3, "right": 1})
     assert [row["class"] for row in scores.rows[:2]] == ["left", "right"]
-    with pytest.raises(DataError, match=r"la_003\.nii\.gz holds values that are not labels: 1"):
-        score_folders(*folders, classes={"left": 3})
+    assert scores.ignored == []
+    scores = score_folders(*folders, classes={"left": 3})
+    assert [row["class"] for row in scores.rows] == ["left"] * 2
+    assert scores.ignored == [1]
 
 
 def test_float_masks_of_whole_numbers_are_read_and_others_refused(folders, mask):
@@ -146,11 +148,61 @@ def test_float_masks_of_whole_numbers_are_read_and_others_refused(folders, mask)
         score_folders(truth, made)
 
 
-def test_a_label_that_is_no_class_is_named(folders, mask):
+def test_a_label_that_is_no_class_of_the_dataset_is_named(folders, mask):
     truth, made = folders
     write(made / "la_004.nii.gz", mask + 4 * (mask == 1))
-    with pytest.raises(DataError, match=r"made/la_004\.nii\.gz holds .* labels: 5.*\[0, 1, 3\]"):
-        score_folders(truth, made)
+    with pytest.raises(DataError, match=r"la_004\.nii\.gz holds .* labels: 5.*\[0, 1, 2, 3\]"):
+        score_folders(truth, made, info=ACDC)
+
+
+def test_a_label_that_only_a_prediction_has_is_an_invention(folders, mask):
+    truth, made = folders
+    write(made / "la_004.nii.gz", mask + 4 * (mask == 1))
+    rows = {(row["case"], row["class"]): row for row in score_folders(truth, made).rows}
+    assert rows["la_003", "label_5"]["outcome"] == "both_empty"
+    assert rows["la_004", "label_5"]["outcome"] == "spurious"
+    assert rows["la_004", "label_1"]["outcome"] == "missed"
+
+
+def flat_patients(folder, mask, names):
+    """Each with its own size of the left ventricle, so that patients cannot be confused."""
+    for index, name in enumerate(names):
+        label_map = mask.copy()
+        label_map[1:3, 4 : 4 + index] = 2
+        write(folder / f"{name}.nii.gz", label_map)
+    return folder
+
+
+@pytest.mark.parametrize("names", [
+    ["patient001_ED", "patient001_ES", "patient002_ED", "patient002_ES"],
+    ["patient001_ED_gt", "patient001_ES_gt", "patient002_ED_gt", "patient002_ES_gt"],
+])  # fmt: skip
+def test_names_tell_the_patients_of_a_flat_folder(tmp_path, mask, names):
+    folder = flat_patients(tmp_path / "masks", mask, names)
+    scores = score_folders(folder, folder, info=ACDC)
+    assert [row["patient"] for row in scores.rows[::3]] == ["patient001"] * 2 + ["patient002"] * 2
+    assert [row["phase"] for row in scores.rows[::3]] == ["ED", "ES"] * 2
+    ef = [row["patient"] for row in scores.clinical if row["endpoint"] == "lv_ef"]
+    assert ef == ["patient001", "patient002"]
+    assert scores.unplaced == []
+
+
+def test_cases_whose_names_tell_no_patient_have_no_endpoints(tmp_path, mask):
+    names = ["patient001_ED", "patient001_ES", "patient002_frame01_gt", "somebody"]
+    folder = flat_patients(tmp_path / "masks", mask, names)
+    scores = score_folders(folder, folder, info=ACDC)
+    assert scores.unplaced == ["patient002_frame01", "somebody"]
+    assert {row["patient"] for row in scores.clinical} == {"patient001"}
+    patients = {row["case"]: row["patient"] for row in scores.rows}
+    assert (patients["patient002_frame01"], patients["somebody"]) == ("patient002", "")
+
+
+def test_every_atrium_is_a_patient(tmp_path, mask):
+    folder = flat_patients(tmp_path / "masks", mask % 2, ["la_003", "anybody"])
+    for path in folder.iterdir():
+        write(path, (mask > 0).astype(np.uint8))
+    scores = score_folders(folder, folder, info=datasets.info("decathlon"))
+    assert [row["patient"] for row in scores.clinical] == ["anybody", "la_003"]
 
 
 def _moved():
@@ -234,6 +286,21 @@ def test_the_tree_of_a_dataset_as_truth(phantoms, tmp_path, named):
     assert {row["phase"] for row in scores.rows} == {"ED", "ES"}
     assert all(row["group"] for row in scores.rows)
     assert foreground_mean(scores.rows, "dice") == 1.0
+
+
+def test_phantoms_are_called_so(phantoms, folders):
+    assert score_folders(phantoms, phantoms, info=ACDC).source == "phantom"
+    patient = phantoms / "ACDC" / "training" / "patient001"
+    scores = score_folders(*[patient / "patient001_frame01_gt.nii.gz"] * 2)
+    assert {scores.source, *(row["source"] for row in scores.rows)} == {"phantom"}
+    assert score_folders(*folders).source == ""
+
+
+def test_the_fraction_of_a_phantom_is_not_that_of_the_official_method(phantoms):
+    scores = score_folders(phantoms, phantoms, info=datasets.info("camus"))
+    methods = {row["method"] for row in scores.clinical}
+    assert "camus_official" in methods
+    assert "camus_stated" not in methods
 
 
 def test_regions_come_with_the_dataset(phantoms):

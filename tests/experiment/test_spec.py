@@ -21,7 +21,7 @@ def test_key_is_the_same_in_every_process(spec):
     [
         {"architecture": "vnet"}, {"options": {"filters": 8}}, {"dims": 3}, {"dataset": "camus"},
         {"source": "real"}, {"fingerprint": "0" * 16}, {"code": "0" * 12}, {"fold": 1},
-        {"seed": 1}, {"protocol.epochs": 3},
+        {"seed": 1}, {"protocol.epochs": 3}, {"rules": 0},
     ],
 )  # fmt: skip
 def test_everything_that_changes_a_result_changes_the_key(spec, change):
@@ -33,7 +33,7 @@ def test_everything_that_changes_a_result_changes_the_key(spec, change):
 def test_protocol_hash_is_shared_by_architectures_only(spec):
     other = dataclasses.replace(spec, architecture="vnet", options={}, dims=3, seed=5, fold=2)
     assert other.protocol_hash == spec.protocol_hash
-    for change in ({"source": "real"}, {"dataset": "camus"}, {"fingerprint": "0"}):
+    for change in ({"source": "real"}, {"dataset": "camus"}, {"fingerprint": "0"}, {"rules": 0}):
         assert dataclasses.replace(spec, **change).protocol_hash != spec.protocol_hash
 
 

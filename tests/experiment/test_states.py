@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from benchmark.experiment import plan as planning
 from benchmark.experiment.history import changes
 from benchmark.experiment.plan import Plan, make_plan
 from benchmark.experiment.selection import parse_retry
+from benchmark.experiment.show import show_header
 from benchmark.experiment.spec import RunSpec
 from benchmark.records import write_record
 
@@ -29,12 +32,14 @@ def results(tmp_path: Path) -> Path:
 
 def record(results: Path, spec: RunSpec, *, status: str = "ok", device: str = CPU,
            profile: str = "quick", versions: dict[str, str] | None = None,
-           finished: str = "2026-01-01T00:00:00+00:00", **timing: float) -> None:  # fmt: skip
+           finished: str = "2026-01-01T00:00:00+00:00", budget: dict[str, float] | None = None,
+           **timing: float) -> None:  # fmt: skip
     write_record(results / "runs" / spec.key, {
         "key": spec.key, "status": status, "error": None if status == "ok" else "a reason",
         "spec": spec.to_dict(), "profile": profile, "summary": {"dice": 0.5},
         "environment": {"versions": versions or {"keras": "3.15"}, "device": {"name": device}},
         "timing": {"total_s": 30.0, "train_s": 20.0, **timing}, "finished_utc": finished,
+        "budget": {"epochs": 2, "steps": 6, "steps_s": 16.0} if budget is None else budget,
     })  # fmt: skip
 
 
@@ -169,12 +174,47 @@ def test_training_time_is_scaled_by_epochs_and_steps(small, results):
     path = small(matrix={"architectures": ["unet"], "datasets": ["acdc"]})
     spec = plan(path, results).runs[0].spec
     # 10 s around the training, which takes 20 s: two epochs of three steps
-    record(results, spec, total_s=30.0, train_s=20.0, epoch_s=9.0, step_ms_p50=3000.0)
+    record(results, spec, total_s=30.0, train_s=20.0)
     more = small(matrix={"architectures": ["unet"], "datasets": ["acdc"]}, protocol={"epochs": 6})
     assert plan(more, results).runs[0].expected_s == pytest.approx(10 + 3 * 20)
     longer = small(matrix={"architectures": ["unet"], "datasets": ["acdc"]},
                    protocol={"steps_per_epoch": [12, 20]})  # fmt: skip
     assert plan(longer, results).runs[0].expected_s == pytest.approx(10 + 4 * 20)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "training_s"),
+    [
+        ({"track": "steps", "max_steps": 60}, 10 * 20),
+        ({"track": "time", "max_train_s": 48}, 3 * 20),
+        ({"track": "target", "target_dice": 0.9}, 20),
+        ({"track": "target", "target_dice": 0.9, "epochs": 4}, 2 * 20),
+    ],
+)
+def test_training_time_follows_the_track(small, results, protocol, training_s):
+    matrix = {"architectures": ["unet"], "datasets": ["acdc"]}
+    record(results, plan(small(matrix=matrix), results).runs[0].spec)
+    new = plan(small(matrix=matrix, protocol=protocol), results)
+    assert new.runs[0].expected_s == pytest.approx(10 + training_s)
+
+
+def test_a_target_that_was_reached_early_is_expected_again(small, results):
+    path = small(matrix={"architectures": ["unet"], "datasets": ["acdc"]},
+                 protocol={"track": "target", "target_dice": 0.9, "epochs": 100})  # fmt: skip
+    spec = plan(path, results).runs[0].spec
+    record(results, dataclasses.replace(spec, seed=3))
+    assert plan(path, results).runs[0].expected_s == 30.0
+
+
+def test_runs_that_go_on_at_once_share_the_time(small, results):
+    path = small(matrix={"architectures": ["unet"], "datasets": ["acdc"], "folds": [0, 1, 2, 3]})
+    new = plan(path, results)
+    record(results, dataclasses.replace(new.runs[0].spec, seed=3), total_s=300.0)
+    new = plan(path, results)
+    for slots, said in ((1, "about 20 min"), (2, "about 10 min"), (9, "about 5 min")):
+        out = Console(file=io.StringIO(), width=200)
+        show_header(new, out, slots=slots)
+        assert f"expected time: {said}\n" in out.file.getvalue()
 
 
 def test_runs_that_agree_in_the_cost_of_a_step_are_preferred(small, results):

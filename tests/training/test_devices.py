@@ -36,6 +36,13 @@ def test_rule_auto_takes_what_the_device_does_best(
     assert device.name == (gpu or "CPU")
 
 
+def test_threads_are_the_processors_of_this_process(monkeypatch, policy):
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5, 7}, raising=False)
+    device = devices.configure(precision="float32", compilation="none", dims=2, seed=0)
+    assert device.threads == 3
+
+
 def test_what_is_asked_for_is_done(policy):
     device = devices.configure(precision="float32", compilation="xla", dims=2, seed=0)
     assert (device.precision, device.jit_compile, policy()) == ("float32", True, "float32")

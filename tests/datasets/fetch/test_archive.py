@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
+import os
 import tarfile
 
 import pytest
@@ -85,6 +87,11 @@ def test_permissions_are_those_of_new_files(unpacked):
         member("/tmp/out"),
         member("a\\..\\out"),
         member("C:out"),
+        member("."),
+        member("./"),
+        member("new\nline"),
+        member("\x1b[31m"),
+        member("x\x7f"),
         kind("../out", tarfile.DIRTYPE),
         kind("link", tarfile.SYMTYPE, "/etc"),
         kind("link", tarfile.SYMTYPE, "top"),
@@ -109,9 +116,15 @@ def test_a_file_behind_a_link_is_refused(unpacked, tmp_path):
         unpacked(kind("a", tarfile.SYMTYPE, str(tmp_path)), member("a/out"))
 
 
-def test_a_file_below_a_file_is_refused(unpacked):
-    with pytest.raises((DatasetError, OSError), match="a"):
-        unpacked(member("a"), member("a/b"))
+@pytest.mark.parametrize("names", [("a", "a/b"), ("a/b", "a"), ("a", "a/b/c")])
+def test_a_file_below_a_file_is_refused(unpacked, names):
+    with pytest.raises(DatasetError, match=r"lies below 'a', a file\. Nothing was unpacked"):
+        unpacked(*map(member, names))
+
+
+def test_the_top_itself_may_be_a_folder(unpacked):
+    tree = unpacked(kind("./", tarfile.DIRTYPE), member("./a"))
+    assert [path.name for path in tree.iterdir()] == ["a"]
 
 
 def test_too_many_bytes(unpacked):
@@ -169,6 +182,15 @@ def test_no_archive_at_all(tmp_path):
             tmp_path / "a.tar", tmp_path / "tree", most_bytes=9, most_files=9,
             progress=lambda *_: None,
         )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(errno.ENOSPC, "No space left on device. Make room"), (errno.EACCES, "denied. Look after")],
+)
+def test_only_a_full_disk_needs_room(tmp_path, number, said):
+    with pytest.raises(DatasetError, match=said), module.writing(tmp_path / "a"):
+        raise OSError(number, os.strerror(number))
 
 
 @pytest.mark.parametrize("trouble", [KeyboardInterrupt(), OSError(28, "No space left on device")])

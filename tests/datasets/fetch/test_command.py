@@ -16,13 +16,11 @@ from datasets import acdc, decathlon
 
 
 @pytest.fixture(scope="module")
-def packed(tmp_path_factory) -> bytes:
+def packed(phantoms, tmp_path_factory) -> bytes:
     """A phantom packed as the owners pack their release."""
-    theirs = tmp_path_factory.mktemp("theirs")
-    datasets.write_phantom("decathlon", theirs, patients=1, seed=0)
-    path = theirs / "Task02_Heart.tar"
+    path = tmp_path_factory.mktemp("theirs") / "Task02_Heart.tar"
     with tarfile.open(path, "w") as tar:
-        tar.add(theirs / "Task02_Heart", "Task02_Heart")
+        tar.add(phantoms / "Task02_Heart", "Task02_Heart")
     return path.read_bytes()
 
 
