@@ -193,8 +193,10 @@ def test_failed_run_is_a_row_an_exit_code_and_a_sentence(suite, tmp_path):
     (image, *_) = sorted(results.glob("phantoms/*/CAMUS_public/*/*/*_2CH_ED.nii.gz"))
     image.write_bytes(image.read_bytes()[:2000])
     done = suite.at(results).call(
-        "run", str(suite.file), "--profile", "smoke", MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path}"
-    )
+        "run", str(suite.file), "--profile", "smoke", "--only", "architecture=unet",
+        # Nobody listens there. A broken SQLite store would be tried for 100 s.
+        MLFLOW_TRACKING_URI="http://127.0.0.1:9", MLFLOW_HTTP_REQUEST_MAX_RETRIES="0",
+    )  # fmt: skip
     assert done.returncode == 1, done.stdout + done.stderr
     assert image.name in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
@@ -202,5 +204,4 @@ def test_failed_run_is_a_row_an_exit_code_and_a_sentence(suite, tmp_path):
     status = {r["spec"]["dataset"]: r["status"] for r in read_records(results)}
     assert status == {"acdc": "ok", "camus": "error"}
     leaderboard = pd.read_csv(results / "report" / "leaderboard.csv")
-    assert len(leaderboard) == 3
-    assert sorted(leaderboard["status"]) == ["error", "ok", "ok"]
+    assert sorted(leaderboard["status"]) == ["error", "ok"]
