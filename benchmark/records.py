@@ -173,11 +173,34 @@ def external_folder(results: Path, name: str, dataset: str) -> Path:
     return results / "external" / f"{name}-{dataset}"
 
 
-def read_external(results: Path) -> list[dict[str, Any]]:
-    """Return the records of all external entries, in the order of their names."""
-    folders = sorted(path for path in (results / "external").glob("*") if path.is_dir())
-    found = (read_record(folder) for folder in folders)
-    return [record for record in found if record is not None]
+def read_external(
+    results: Path, on_damage: Callable[[str], None] | None = None
+) -> list[dict[str, Any]]:
+    """Return the records of all external entries, in the order of their names.
+
+    Args:
+        results: Results folder.
+        on_damage: Told of a damaged entry, which is then left out.
+
+    Raises:
+        Damaged: An entry is damaged and there is nobody to tell.
+    """
+    records = []
+    for folder in sorted(path for path in (results / "external").glob("*") if path.is_dir()):
+        try:
+            record = read_record(folder)
+        except Damaged:
+            text = (
+                f"{folder}: expected the external entry that `evaluate` wrote, found it damaged; "
+                "it is left out. Evaluate it again, or delete the folder."
+            )
+            if on_damage is None:
+                raise Damaged(text) from None
+            on_damage(text)
+            continue
+        if record is not None:
+            records.append(record)
+    return records
 
 
 def stands_beside(external: Mapping[str, Any], run: Mapping[str, Any]) -> bool:

@@ -60,12 +60,15 @@ def plan_records(plan: Plan, results: Path, console: Console) -> Records:
 
 
 def write(records: Records, results: Path, *, mix_protocols: bool = False) -> list[Path]:
-    """Write the report of some records and of all external entries; return its files."""
+    """Write the report of some records and of all external entries; return its files.
+
+    Damaged entries are left out; `show` tells of them.
+    """
     from benchmark.report import write_report
 
     if not records:
         return []
-    shown = [*records, *read_external(results)]
+    shown = [*records, *read_external(results, _told_when_shown)]
     with locked(results / ".locks" / "report"):  # two invocations may end at once
         files = write_report(
             results, shown, cases_frame(shown), epochs_frame(shown), clinical_frame(shown),
@@ -82,7 +85,7 @@ def is_up_to_date(records: Records, results: Path) -> bool:
         noted = json.loads((results / "report" / MADE_FROM).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return bool(noted == _made_from([*records, *read_external(results)]))
+    return bool(noted == _made_from([*records, *read_external(results, _told_when_shown)]))
 
 
 def show(records: Records, results: Path, console: Console, *, mix_protocols: bool = False) -> None:
@@ -91,11 +94,11 @@ def show(records: Records, results: Path, console: Console, *, mix_protocols: bo
 
     if not records:
         return
-    shown = [*records, *read_external(results)]
-    console.print(leaderboard_table(shown, cases_frame(shown), mix_protocols=mix_protocols))
-    clinical = clinical_frame(shown)
-    if len(clinical) and not mix_protocols:
-        console.print(clinical_table(shown, clinical))
+    shown = [*records, *read_external(results, lambda text: warn(console, text))]
+    cases, clinical = cases_frame(shown), clinical_frame(shown)
+    console.print(leaderboard_table(shown, cases, mix_protocols=mix_protocols))
+    if len(clinical):
+        console.print(clinical_table(shown, cases, clinical, mix_protocols=mix_protocols))
     if warning := mixed_versions(records):
         warn(console, warning)
     folder = results / ("report-mixed" if mix_protocols else "report")
@@ -111,6 +114,10 @@ def exit_code(plan: Plan, records: Sequence[dict[str, Any]]) -> int:
 def warn(console: Console, text: str) -> None:
     """Print a warning."""
     console.print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True)
+
+
+def _told_when_shown(text: str) -> None:
+    """Say nothing of a damaged entry: `show`, which follows, does."""
 
 
 def _other_protocols(plan: Plan, results: Path, console: Console) -> Records:

@@ -29,6 +29,22 @@ def test_rules_are_numbered_one_after_the_other():
     assert len(RULES) > 40
 
 
+def test_references_name_the_rules_they_mean():
+    """A rule's reference, and a word of the rule that is meant."""
+    meant = {2: {3: "mixed on request"}, 35: {33: "as printed"}}
+    rules = {int(number): text for number, text in RULES}
+    found = {
+        number: {int(other) for other in re.findall(r"\brules? (\d+)", text)}
+        for number, text in rules.items()
+    }
+    assert {number: others for number, others in found.items() if others} == {
+        number: set(others) for number, others in meant.items()
+    }
+    for others in meant.values():
+        for other, words in others.items():
+            assert words in " ".join(rules[other].split())
+
+
 @pytest.mark.parametrize(("number", "text"), RULES, ids=[f"rule {number}" for number, _ in RULES])
 def test_rule_names_tests_that_exist(number, text, functions):
     named = re.findall(r"`((?:tests/|test_)[\w/.]+)`", text)

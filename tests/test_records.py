@@ -13,6 +13,7 @@ from benchmark.records import (
     clinical_frame,
     epochs_frame,
     open_atomic,
+    read_external,
     read_record,
     read_records,
     write_atomic,
@@ -157,6 +158,21 @@ def test_a_record_that_lacks_something_is_damaged(tmp_path, record):
     write_json(tmp_path / "record.json", record)
     with pytest.raises(Damaged, match=r"summary\.dice"):
         read_record(tmp_path)
+
+
+def test_a_damaged_external_entry_is_told_and_left_out(tmp_path):
+    for name in ("good", "bad"):
+        write_record(
+            tmp_path / "external" / name,
+            {"key": name, "status": "ok", "external": True, "spec": {"a": 1}},
+        )
+    (tmp_path / "external" / "bad" / "record.json").write_text("{")
+    told = []
+    assert [record["key"] for record in read_external(tmp_path, told.append)] == ["good"]
+    assert "external/bad: expected the external entry" in told[0]
+    assert "Evaluate it again" in told[0]
+    with pytest.raises(Damaged, match="Evaluate it again"):
+        read_external(tmp_path)
 
 
 def test_a_full_disk_names_the_file(tmp_path, monkeypatch):

@@ -59,11 +59,6 @@ def disks_ml(first_mm: npt.ArrayLike, second_mm: npt.ArrayLike, length_mm: float
     return float(math.pi / 4 * length_mm / first.size * (first * second).sum() / 1000)
 
 
-def area_length_ml(area_mm2: float, length_mm: float) -> float:
-    """Volume in mL by the area-length formula `8 A² / (3 π L)`."""
-    return 8 * area_mm2**2 / (3 * math.pi * length_mm) / 1000
-
-
 def measure(mask: npt.NDArray[np.generic], spacing_mm: tuple[float, float]) -> View | None:
     """Measure the ventricle in one view, in the middle of each disk.
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.report.style import FORMATS
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -18,6 +20,7 @@ def write_report(
     clinical: pd.DataFrame,
     *,
     mix_protocols: bool = False,
+    formats: Sequence[str] = FORMATS,
 ) -> list[Path]:
     """Write ``results/report``: leaderboard, statistics, errors, clinical agreement, figures.
 
@@ -33,10 +36,11 @@ def write_report(
         clinical: the rows of all ``clinical.csv``.
         mix_protocols: put the protocols of a dataset and source side by side in one table, marked
             and without ranks, and write to ``results/report-mixed``.
+        formats: of figures, among PNG, SVG and PDF.
 
     Returns:
         The paths written: ``leaderboard.csv``, ``.md``, ``.tex``, ``cases.csv``, ``strata.csv``,
-        ``.md``, ``clinical.csv``, ``.md``, ``.tex``, the analyses, then figures.
+        ``.md``, ``.tex``, ``clinical.csv``, ``.md``, ``.tex``, the analyses, then figures.
     """
     from benchmark.report.analyses import write_analyses
     from benchmark.report.clinical import agreement_frame
@@ -59,5 +63,5 @@ def write_report(
         *write_clinical(folder, agreement_frame(groups, clinical), groups, clinical),
         *write_analyses(folder, frame, groups, found),
         *write_errors(folder, groups),
-        *write_figures(folder / "figures", frame, groups, clinical, found),
+        *write_figures(folder / "figures", frame, groups, clinical, found, formats),
     ]

@@ -12,7 +12,7 @@ from benchmark.report.document import Block, Section
 from benchmark.report.groups import Group, row_title
 from benchmark.report.leaderboard import DIGITS, by_group, rounded_ranks
 from benchmark.report.standings import ranked_names
-from benchmark.statistics.ranking import mean_ranks, rank_test_limits
+from benchmark.statistics.ranking import mean_ranks, nemenyi_gap
 
 COLUMNS = ("source", "architecture", "variant", "dataset", "protocol_hash", "rank", "mean_rank")
 
@@ -94,10 +94,10 @@ def _notes(datasets: int, methods: int) -> tuple[str, ...]:
         "every dataset are in the table, ranked among each other."
     ]
     if methods > 1:
-        smallest, gap = rank_test_limits(datasets, methods)
+        gap, widest = nemenyi_gap(datasets, methods), methods - 1
+        apart = f"more than the {widest} possible" if gap > widest else f"of {widest} possible"
         notes.append(
-            f"No test is printed, as over {datasets} datasets none has power: with {methods} "
-            f"architectures the smallest p that Friedman's test can give is {smallest:.3f}, and "
-            f"Nemenyi's test asks for mean ranks {gap:.2f} apart, of {methods - 1} possible."
+            f"No test of mean ranks is printed: over {datasets} datasets Nemenyi's asks of "
+            f"{methods} architectures that they lie {gap:.2f} apart (5 %), {apart}."
         )
     return tuple(notes)

@@ -35,8 +35,13 @@ def write_analyses(
     pairs, across = comparisons(frame, groups), ranks_across(frame, groups)
     paths = []
     for stem, title, rows, sections in (
-        ("comparisons", "Paired comparisons", pairs, comparison_sections(pairs, groups)),
-        ("stability", "Rank stability", stability_frame(found), stability_sections(found)),
+        ("comparisons", "Paired comparisons", pairs, comparison_sections(pairs, frame, groups)),
+        (
+            "stability",
+            "Rank stability",
+            stability_frame(found),
+            stability_sections(found, frame, groups),
+        ),
         ("across", "Ranks by dataset", across, across_sections(across, groups)),
     ):
         paths += [write_csv(folder, stem, rows), *write_printed(folder, stem, title, sections)]

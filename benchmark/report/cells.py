@@ -15,6 +15,7 @@ from benchmark.report.leaderboard import DIGITS, HD95_DIGITS, PARTIAL, rounded_r
 from benchmark.report.protocols import apart, protocol_notes
 
 NOTHING = "—"
+PHANTOM = "Phantom data: synthetic hearts, not patients; no clinical meaning."
 SD_DIGITS = 4  # spreads of runs lie in the third decimal of Dice
 TIERS = (
     "Tier: not separable from the tier's leader (paired randomisation test over patients, Holm, "
@@ -151,16 +152,17 @@ def footers(frame: pd.DataFrame, group: Group) -> list[str]:
     """Sentences below the tables of a group: what was left out, and why."""
     notes = []
     if group.phantom:
-        notes.append("Phantom data: synthetic hearts, not patients; no clinical meaning.")
+        notes.append(PHANTOM)
     notes.append(
         "Mean foreground Dice: over the classes of a case, the cases of a patient, the patients; "
         "a case tested by several runs is averaged first. The interval is a bootstrap over "
         "patients (10,000 draws)."
     )
     notes.append(
-        "Scored: pairs of case and class present in truth and prediction. Excluded: absent from "
-        "both, no score. Failed: missed or invented by the network, scored 0."
+        "Scored: pairs of case and class present in truth and prediction, counted over all runs. "
+        "Excluded: absent from both, no score. Failed: missed or invented by the network, scored 0."
     )
+    notes += surface_notes(group)
     if group.region_names:
         names = ", ".join(style.words(name) for name in group.region_names)
         notes.append(f"Unions of classes, hence in no mean and no count: {names}.")
@@ -196,6 +198,20 @@ def footers(frame: pd.DataFrame, group: Group) -> list[str]:
                 f"{title}, fold {row['fold']}, seed {row['seed']}: {row['status']}{reason}"
             )
     return notes
+
+
+def surface_notes(group: Group) -> list[str]:
+    """How surface distances were defined, one sentence for each definition in the group."""
+    found = {
+        (protocol["surface_definition"], protocol["nsd_tolerance_mm"])
+        for protocol in group.protocols.values()
+        if {"surface_definition", "nsd_tolerance_mm"} <= set(protocol)
+    }
+    return [
+        f"Surface distances (HD95, NSD): {style.words(definition)}; NSD at a tolerance of "
+        f"{tolerance_mm:g} mm."
+        for definition, tolerance_mm in sorted(found)
+    ]
 
 
 def _precision(names: Any) -> str:

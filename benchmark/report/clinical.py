@@ -38,7 +38,6 @@ METHODS: Mapping[str, str] = {
 MAIN_ENDPOINTS = ("lv_ef", "la_volume")
 """What one line about an architecture tells: the first of these that a dataset has."""
 
-_PRIMARY_METHODS = ("voxel_count", "simpson_biplane")
 _FURTHER_ENDPOINTS = ("lv_sv", "rv_sv")
 _NAME = ["architecture", "variant"]
 _QUANTITY = ["endpoint", "method", "unit"]
@@ -56,17 +55,18 @@ def patient_values(group: Group, clinical: pd.DataFrame) -> pd.DataFrame:
     mean of the others would hide the failure.
 
     Args:
-        group: the runs; those that failed have no values.
+        group: the runs; those that failed have no values. External entries have those of the
+            patients that the group's own runs tested.
         clinical: the rows of all ``clinical.csv``; may be empty.
 
     Returns:
         Columns ``architecture, variant, endpoint, method, unit, patient, truth, prediction,
         runs``, in the order of the report.
     """
-    variants = {run.key: run.variant for run in group.runs if run.ok}
-    mine = clinical[clinical["run"].isin(variants)] if len(clinical) else clinical
+    mine = _of_group(group, clinical)
     if mine.empty:
         return pd.DataFrame(columns=list(_VALUES))
+    variants = {run.key: run.variant for run in group.runs}
     keys = [*_NAME, *_QUANTITY, "patient"]
     values = (
         mine.assign(variant=mine["run"].map(variants))
@@ -106,6 +106,7 @@ def agreement_frame(groups: Sequence[Group], clinical: pd.DataFrame) -> pd.DataF
     rows: list[dict[str, Any]] = []
     for group in groups:
         values = patient_values(group, clinical)
+        main = primary_method(values)
         found: list[dict[str, Any]] = []
         for key, part in values.groupby([*_QUANTITY, *_NAME], sort=False):
             endpoint, method, unit, architecture, variant = map(str, key)
@@ -123,7 +124,7 @@ def agreement_frame(groups: Sequence[Group], clinical: pd.DataFrame) -> pd.DataF
                     "endpoint": endpoint,
                     "method": method,
                     "unit": unit,
-                    "primary": is_primary(endpoint, method),
+                    "primary": is_primary(endpoint, method, main),
                     "runs": len({run.key for run in runs} & set(clinical["run"])),
                     **dataclasses.asdict(measured),
                 }
@@ -132,22 +133,41 @@ def agreement_frame(groups: Sequence[Group], clinical: pd.DataFrame) -> pd.DataF
     return pd.DataFrame(rows, columns=list(_COLUMNS))
 
 
-def is_primary(endpoint: str, method: str) -> bool:
-    """Whether tables and figures show an endpoint first."""
-    return method in _PRIMARY_METHODS and endpoint not in _FURTHER_ENDPOINTS
+def primary_method(values: pd.DataFrame) -> str | None:
+    """The first method that measured some patient of a group; None where none did.
+
+    Exams of one view have no biplane: there a single plane serves.
+
+    Args:
+        values: from :func:`patient_values`.
+    """
+    measured = set(values.dropna(subset=["truth", "prediction"])["method"])
+    return next((method for method in METHODS if method in measured), None)
+
+
+def is_primary(endpoint: str, method: str, main: str | None) -> bool:
+    """Whether tables and figures show an endpoint first: it is of the group's main method."""
+    return method == main and endpoint not in _FURTHER_ENDPOINTS
 
 
 def main_rows(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a group's main endpoint, by the first method that it has.
-
-    Exams of one view have no biplane: there a single plane serves.
-    """
+    """The rows of a group's main endpoint, by its main method."""
+    primary = rows[rows["primary"].astype(bool)]
     for endpoint in MAIN_ENDPOINTS:
-        found = rows[rows["endpoint"] == endpoint]
+        found = primary[primary["endpoint"] == endpoint]
         if len(found):
-            first: str = found["method"].iloc[0]
-            return found.loc[found["method"] == first]
+            return found
     return rows[:0]
+
+
+def reasons(group: Group, clinical: pd.DataFrame) -> dict[str, int]:
+    """Why values are missing, and in how many rows of ``clinical.csv``; most frequent first."""
+    if "reason" not in clinical:
+        return {}
+    mine = _of_group(group, clinical)
+    counts = mine["reason"].replace("", None).dropna().value_counts(sort=False)
+    found = {str(reason): int(times) for reason, times in counts.items()}
+    return dict(sorted(found.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
 def without_endpoints(group: Group, clinical: pd.DataFrame) -> str:
@@ -160,6 +180,21 @@ def without_endpoints(group: Group, clinical: pd.DataFrame) -> str:
     if not parts:
         return ""
     return f"Runs without endpoints: {' and '.join(parts)}, of {len(group.runs)}."
+
+
+def _of_group(group: Group, clinical: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the runs that are ok.
+
+    An external entry may have more patients than our runs tested; as of its cases, these are no
+    part of the group.
+    """
+    if clinical.empty:
+        return clinical
+    mine = clinical[clinical["run"].isin([run.key for run in group.runs if run.ok])]
+    guests = mine["run"].isin([run.key for run in group.runs if run.external])
+    if not guests.any():
+        return mine
+    return mine[~guests | mine["patient"].isin(group.cases["patient"])]
 
 
 def _place(names: Any) -> dict[Any, int]:

@@ -8,8 +8,15 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.report.cells import NOTHING, Cell, Column, Table, caption, count, number
-from benchmark.report.clinical import ENDPOINTS, METHODS, patient_values, without_endpoints
+from benchmark.report.cells import NOTHING, PHANTOM, Cell, Column, Table, caption, count, number
+from benchmark.report.clinical import (
+    ENDPOINTS,
+    METHODS,
+    patient_values,
+    primary_method,
+    reasons,
+    without_endpoints,
+)
 from benchmark.report.document import latex_table, markdown_table, markdown_text, write_texts
 from benchmark.report.groups import Group, row_title
 from benchmark.report.leaderboard import by_group
@@ -129,7 +136,7 @@ def notes(rows: pd.DataFrame, group: Group, clinical: pd.DataFrame) -> list[str]
     """Sentences below the tables of a group: what was compared, and what was left out."""
     texts = []
     if group.phantom:
-        texts.append("Phantom data: synthetic hearts, not patients; no clinical meaning.")
+        texts.append(PHANTOM)
     if rows.empty:
         texts.append("No clinical endpoints were recorded.")
     else:
@@ -151,6 +158,10 @@ def notes(rows: pd.DataFrame, group: Group, clinical: pd.DataFrame) -> list[str]
             "below that of Simpson's biplane. The EF that the dataset states comes, by its "
             "authors' account, from this method, and is compared with no other."
         )
+    found = reasons(group, clinical)
+    if found:
+        counted = "; ".join(f"{reason} ({times})" for reason, times in found.items())
+        texts.append(f"Reasons for values that are missing, with their number: {counted}.")
     absent = without_endpoints(group, clinical)
     return [*texts, absent] if absent else texts
 
@@ -176,11 +187,10 @@ def _tables(
     if primary.any():
         yield "agreement", "Agreement with the reference", agreement_table(rows[primary])
     values = patient_values(group, clinical)
-    fractions = values[values["endpoint"] == "lv_ef"]
-    for method in ("voxel_count", "simpson_biplane"):
-        chosen = fractions[fractions["method"] == method]
-        if len(chosen):
-            title = f"Classes of LV ejection fraction ({METHODS[method]})"
-            yield "ef-classes", title, confusion_table(chosen)
+    main = primary_method(values)
+    chosen = values[(values["endpoint"] == "lv_ef") & (values["method"] == main)]
+    if main and len(chosen):
+        title = f"Classes of LV ejection fraction ({METHODS[main]})"
+        yield "ef-classes", title, confusion_table(chosen)
     if (~primary).any():
         yield "further", "Further endpoints", agreement_table(rows[~primary])

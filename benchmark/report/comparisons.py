@@ -10,7 +10,7 @@ from benchmark.report.cells import Cell, Column, Table, caption, count, number
 from benchmark.report.document import Block, Section
 from benchmark.report.groups import Group, row_title
 from benchmark.report.leaderboard import DIGITS, by_group, case_scores
-from benchmark.report.standings import name_of, ranked_names, standings
+from benchmark.report.standings import name_of, ranked_names, standings, why_not
 from benchmark.statistics.comparison import LEVEL
 
 COLUMNS = (
@@ -51,17 +51,22 @@ def comparisons(frame: pd.DataFrame, groups: Sequence[Group]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def comparison_sections(pairs: pd.DataFrame, groups: Sequence[Group]) -> list[Section]:
-    """The pairs as printed, one table per group; groups without a pair have none.
+def comparison_sections(
+    pairs: pd.DataFrame, frame: pd.DataFrame, groups: Sequence[Group]
+) -> list[Section]:
+    """The pairs as printed, one table per group; groups without a pair say why.
 
     Args:
         pairs: from :func:`comparisons`.
+        frame: the leaderboard.
         groups: the groups.
     """
     sections = []
     for group in groups:
         mine = by_group(pairs, group)
         if mine.empty:
+            reason = why_not(ranked_names(by_group(frame, group)), group)
+            sections.append(Section(caption(group), group.slug, (), reason))
             continue
         columns = (
             *(Column("Better", "left"), Column("Than", "left")),

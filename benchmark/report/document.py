@@ -60,11 +60,13 @@ class Section:
         heading: Names the group.
         slug: The same for labels.
         blocks: Its tables.
+        reason: Why there is none, where there is none.
     """
 
     heading: str
     slug: str
     blocks: tuple[Block, ...]
+    reason: str = ""
 
 
 def write_csv(folder: Path, stem: str, frame: pd.DataFrame) -> Path:
@@ -105,6 +107,8 @@ def markdown(title: str, sections: Sequence[Section], *, nothing: str = "No runs
         lines += [nothing, ""]
     for section in sections:
         lines += [f"## {section.heading}", ""]
+        if section.reason:
+            lines += [section.reason, ""]
         said: set[str] = set()
         for block in section.blocks:
             lines += [f"### {block.title}", "", *markdown_table(block.table), ""]

@@ -59,6 +59,7 @@ class Run:
     device: Mapping[str, Any] = field(default_factory=dict)
     external: bool = False
     protocol: Mapping[str, Any] = field(default_factory=dict)
+    postprocessing: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> tuple[str, str]:
@@ -89,6 +90,7 @@ class Group:
         regions: the rows of the same files that score unions of classes.
         epochs: the rows of ``epochs.csv`` of all runs, plus a column ``variant``.
         others: the protocols of groups of the same dataset and source, by their hash.
+        absent: titles of external entries that a mixed group leaves out.
     """
 
     dataset: str
@@ -101,6 +103,7 @@ class Group:
     epochs: pd.DataFrame
     regions: pd.DataFrame = field(default_factory=pd.DataFrame)
     others: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    absent: tuple[str, ...] = ()
 
     @property
     def protocols(self) -> dict[str, Mapping[str, Any]]:
@@ -240,9 +243,11 @@ def comparison_groups(
         guests = [
             replace(_parse(entry), protocol_hash=digest, variant=EXTERNAL, external=True)
             for entry in entries
-            if digest != MIXED and stands_beside(entry, by_key[ordered[0].key])
+            if any(stands_beside(entry, by_key[run.key]) for run in ordered)
         ]
-        if guests and len(rows):
+        # Which of several protocols an entry belongs to is not known.
+        absent = tuple(guest.title for guest in guests) if digest == MIXED else ()
+        if guests and len(rows) and not absent:
             theirs = _rows(guests, cases_of, _CASE_COLUMNS)
             rows = pd.concat([rows, theirs[theirs["case"].isin(rows["case"])]], ignore_index=True)
             ordered += guests
@@ -259,6 +264,7 @@ def comparison_groups(
                 epochs=_rows(ordered, epochs_of, _EPOCH_COLUMNS),
                 regions=rows[is_region].reset_index(drop=True),
                 others=others,
+                absent=absent,
             )
         )
     return groups
@@ -296,6 +302,7 @@ def _parse(record: Mapping[str, Any]) -> Run:
         device=dict((record.get("environment") or {}).get("device") or {}),
         # The files are part of what is compared under, as the protocol's hash has it.
         protocol=dict(spec.get("protocol") or {}) | {"files": spec.get("fingerprint")},
+        postprocessing=dict(record.get("postprocessing") or {}),
     )
 
 

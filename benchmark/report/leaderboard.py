@@ -19,7 +19,7 @@ DRAWS = 10_000
 PARTIAL = "partial"
 
 _SCORES = ("dice", "iou", "hd95_mm", "nsd")
-_FAILED_OUTCOMES = ("missed", "spurious")
+FAILED_OUTCOMES = ("missed", "spurious")
 
 
 def leaderboard(groups: Sequence[Group], *, seed: int = 0) -> pd.DataFrame:
@@ -28,10 +28,11 @@ def leaderboard(groups: Sequence[Group], *, seed: int = 0) -> pd.DataFrame:
     A case's score is the mean over its scored classes; a case is averaged over the runs (seeds)
     that tested it, a patient over its cases, and an architecture over its patients. The interval
     is a 95 % percentile bootstrap over patients. A row is ranked, best Dice first and equal
-    rounded Dice sharing a rank, only if none of its runs failed and it covers every case that
-    the group's other rows cover: otherwise its mean is over other patients than theirs, its
-    status is ``partial``, and its rank is empty. Ranked rows have a tier, a rank interval and a
-    probability of being best where there are two or more, on two patients or more.
+    rounded Dice sharing a rank, only if none of its runs failed and it was tested on every case
+    that the group's other rows were tested on, scored or rightly left empty: otherwise its mean
+    is over other patients than theirs, its status is ``partial``, and its rank is empty. Ranked
+    rows have a tier, a rank interval and a probability of being best where there are two or more,
+    on two patients or more.
 
     Args:
         groups: from :func:`benchmark.report.groups.comparison_groups`.
@@ -81,7 +82,7 @@ def class_scores(cases: pd.DataFrame) -> pd.DataFrame:
     scored = cases[cases["dice"].notna()]
     if scored.empty:
         return pd.DataFrame(columns=[*keys, "dice", "failed"])
-    marked = scored.assign(failed=scored["outcome"].isin(_FAILED_OUTCOMES))
+    marked = scored.assign(failed=scored["outcome"].isin(FAILED_OUTCOMES))
     grouped = marked.groupby(keys, sort=True)
     return grouped.agg(dice=("dice", "mean"), failed=("failed", "max")).reset_index()
 
@@ -143,7 +144,7 @@ def _group_rows(group: Group, *, seed: int) -> list[dict[str, Any]]:
         if len(failed) < len(runs):
             row = _scored_row(group, name, mine, _only(per_class, name), seed=seed)
             rivals = [run.name for run in group.runs if run.protocol_hash == runs[0].protocol_hash]
-            complete = not failed and set(mine["case"]) == _cases(per_case, rivals)
+            complete = not failed and _cases(group, [name]) == _cases(group, rivals)
             row["status"] = OK if complete else PARTIAL
             rows.append(row)
         failures += [_failed_row(group, run) for run in failed]
@@ -161,9 +162,12 @@ def _group_rows(group: Group, *, seed: int) -> list[dict[str, Any]]:
     return rows + failures
 
 
-def _cases(per_case: pd.DataFrame, names: Iterable[tuple[str, str]]) -> set[str]:
-    """Every case that some of these architectures have a score for."""
-    return set().union(*(_only(per_case, name)["case"] for name in dict.fromkeys(names)))
+def _cases(group: Group, names: Iterable[tuple[str, str]]) -> set[str]:
+    """Every case that some of these architectures were tested on.
+
+    One that is empty in truth and prediction is among them, though it has no score.
+    """
+    return set().union(*(_only(group.cases, name)["case"] for name in dict.fromkeys(names)))
 
 
 def _rank(
@@ -183,9 +187,9 @@ def _rank(
     for row in rows:
         one = found.get(row_key((row["architecture"], row["variant"])))
         if one:
-            row |= {
-                name: getattr(one, name) for name in ("tier", "rank_low", "rank_high", "p_best")
-            }
+            # The table's rank is over all patients of a row, the draws are over shared ones.
+            low, high = min(row["rank"], one.rank_low), max(row["rank"], one.rank_high)
+            row |= {"tier": one.tier, "rank_low": low, "rank_high": high, "p_best": one.p_best}
 
 
 def _scored_row(
@@ -214,7 +218,7 @@ def _scored_row(
         "cases": len(cases),
         "scored": int((rows["outcome"] == "scored").sum()),
         "excluded": int((rows["outcome"] == "both_empty").sum()),
-        "failed": int(rows["outcome"].isin(_FAILED_OUTCOMES).sum()),
+        "failed": int(rows["outcome"].isin(FAILED_OUTCOMES).sum()),
     }
     if runs[0].external:  # not trained here, on no fold and with no seed that we know of
         row |= dict.fromkeys(("seeds", "folds", "runs"))
@@ -298,11 +302,14 @@ def _or_zero(value: float) -> float:
 
 
 def by_group(frame: pd.DataFrame, group: Group) -> pd.DataFrame:
-    """The rows of one group."""
+    """The rows of one group in any frame of a report.
+
+    Rows of a mixed group carry the hash of their run's protocol, or that of the group.
+    """
     mask = (
         (frame["dataset"] == group.dataset)
         & (frame["source"] == group.source)
-        & frame["protocol_hash"].isin(group.protocols)
+        & frame["protocol_hash"].isin([group.protocol_hash, *group.protocols])
     )
     return frame[mask]
 

@@ -9,8 +9,7 @@ import pandas as pd
 from benchmark.report import style
 from benchmark.report.cells import Cell, Column, Table, count, number
 from benchmark.report.groups import Group, row_title
-from benchmark.report.leaderboard import DIGITS
-from benchmark.report.subgroups import rows_of
+from benchmark.report.leaderboard import DIGITS, by_group
 
 PARTS = ("loss_missed", "loss_invented", "loss_boundary")
 COLUMNS = (
@@ -60,7 +59,7 @@ def loss_frame(groups: Sequence[Group]) -> pd.DataFrame:
 
 def loss_table(frame: pd.DataFrame, group: Group) -> Table:
     """The parts of one group as printed."""
-    mine = rows_of(frame, group)
+    mine = by_group(frame, group)
     rows = tuple(
         (
             Cell(row_title(row["architecture"], row["variant"])),

@@ -70,7 +70,8 @@ def protocol_notes(group: Group) -> list[str]:
         return [
             "Protocols are mixed here on request: rows with different marks were not made under "
             "the same rules. They have no ranks and no tiers, and no test compares them. "
-            f"{'; '.join(marks)}. They differ in {_values(list(protocols.values()))}."
+            f"{'; '.join(marks)}. They differ in {_values(list(protocols.values()))}.",
+            *([f"Not among mixed protocols: {', '.join(group.absent)}."] if group.absent else []),
         ]
     own = list(group.protocols.values())
     return [

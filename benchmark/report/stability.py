@@ -15,12 +15,16 @@ import pandas as pd
 from benchmark.report.cells import Cell, Column, Table, caption, number
 from benchmark.report.document import Block, Section
 from benchmark.report.groups import Group, row_title
-from benchmark.report.leaderboard import by_group, case_scores
-from benchmark.report.standings import SEED, Name, patient_scores, ranked_names
+from benchmark.report.leaderboard import DIGITS, HD95_DIGITS, by_group, case_scores
+from benchmark.report.standings import SEED, Name, ranked_names, shared_scores, why_not
 from benchmark.statistics.ranking import SCHEMES, Stability, rank_stability
 
-# Column of the cases, its name in print, and whether more of it is better.
-METRICS = (("dice", "Dice", True), ("nsd", "NSD", True), ("hd95_mm", "HD95", False))
+# Column of the cases, its name in print, decimals that decide ranks, whether more is better.
+METRICS = (
+    ("dice", "Dice", DIGITS, True),
+    ("nsd", "NSD", DIGITS, True),
+    ("hd95_mm", "HD95", HD95_DIGITS, False),
+)
 DRAWS = 1000
 
 SCHEME_TITLES = {
@@ -34,8 +38,10 @@ NOTE = (
     "Ranks are over patients, of the rows of the leaderboard that have a rank. Mean (or median), "
     "then rank: of the averages; rank, then mean (or median): of the average rank within each "
     "patient; test, then rank: of the number of others that are significantly worse (one-sided "
-    "Wilcoxon test, 5 %). A missing value takes the worst rank; values are rounded before ties are "
-    "decided, and equal ones share the better rank."
+    "Wilcoxon test, 5 %). A missing value takes the worst rank, but a patient without a Dice for "
+    "some row (nothing in truth and prediction) is left out. Scores are rounded as printed "
+    "(distances to 1 decimal, others to 3) before ties are decided; equal ones share the better "
+    "rank."
 )
 TAU_NOTE = (
     "Kendall's τ of the ranking with those of 1,000 bootstrap draws of the patients: median and "
@@ -52,6 +58,7 @@ class Ranking:
     metric: str
     names: tuple[Name, ...]
     stability: Stability
+    patients: int
 
     @property
     def limits(self) -> npt.NDArray[np.float64]:
@@ -90,23 +97,22 @@ def rankings(frame: pd.DataFrame, groups: Sequence[Group], *, seed: int = SEED) 
         if len(names) < 2:
             continue
         scores = case_scores(group.cases)
-        for metric, _, higher_is_better in METRICS:
+        for metric, _, decimals, higher_is_better in METRICS:
             if metric not in scores or scores[metric].isna().all():
                 continue
-            table = patient_scores(scores, names, metric).to_numpy()
+            table = shared_scores(scores, names, metric).to_numpy()
             if len(table) < 2:  # all draws of one patient are the same
                 continue
-            found += [
-                Ranking(
-                    group,
-                    metric,
-                    tuple(names),
-                    rank_stability(
-                        table, scheme, seed=seed, draws=DRAWS, higher_is_better=higher_is_better
-                    ),
+            for scheme in SCHEMES:
+                stability = rank_stability(
+                    table,
+                    scheme,
+                    seed=seed,
+                    draws=DRAWS,
+                    decimals=decimals,
+                    higher_is_better=higher_is_better,
                 )
-                for scheme in SCHEMES
-            ]
+                found.append(Ranking(group, metric, tuple(names), stability, len(table)))
     return found
 
 
@@ -140,11 +146,20 @@ def stability_frame(found: Sequence[Ranking]) -> pd.DataFrame:
     return pd.DataFrame(rows) if rows else pd.DataFrame(columns=["dataset", "metric", "scheme"])
 
 
-def stability_sections(found: Sequence[Ranking]) -> list[Section]:
-    """Per group the ranks of all schemes side by side, and the spread of Kendall's tau."""
+def stability_sections(
+    found: Sequence[Ranking], frame: pd.DataFrame, groups: Sequence[Group]
+) -> list[Section]:
+    """Per group the ranks of all schemes side by side, and the spread of Kendall's tau.
+
+    Groups without a ranking say why.
+    """
     sections = []
-    for group in {id(one.group): one.group for one in found}.values():
+    for group in groups:
         mine = [one for one in found if one.group is group]
+        if not mine:
+            reason = why_not(ranked_names(by_group(frame, group)), group)
+            sections.append(Section(caption(group), group.slug, (), reason))
+            continue
         blocks = (
             Block("ranks", "Ranks by scheme and metric", _rank_table(mine), (NOTE,)),
             Block("tau", "Stability of the ranking", _tau_table(mine), (TAU_NOTE,)),
@@ -164,7 +179,7 @@ def _by_scheme(found: Sequence[Ranking], metric: str) -> list[Ranking]:
 def _rank_table(found: Sequence[Ranking]) -> Table:
     rows: list[tuple[Cell, ...]] = []
     breaks = []
-    for metric, title, _ in METRICS:
+    for metric, title, *_ in METRICS:
         mine = _by_scheme(found, metric)
         breaks.append(len(rows))
         for index, name in enumerate(mine[0].names if mine else ()):
@@ -185,7 +200,7 @@ def _range(low: int, high: int) -> str:
 
 def _tau_table(found: Sequence[Ranking]) -> Table:
     rows = []
-    for metric, title, _ in METRICS:
+    for metric, title, *_ in METRICS:
         mine = _by_scheme(found, metric)
         cells = []
         for one in mine:

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from benchmark.statistics.comparison import Comparison, compare
+
+if TYPE_CHECKING:
+    from benchmark.report.groups import Group
 
 SEED = 0
 
@@ -48,6 +52,18 @@ def patient_scores(
     return table.reindex(columns=pd.MultiIndex.from_tuples(names)).dropna(how="all")
 
 
+def shared_scores(
+    case_scores: pd.DataFrame, names: Sequence[Name], column: str = "dice"
+) -> pd.DataFrame:
+    """:func:`patient_scores` of those patients for whom every row has a Dice.
+
+    Of rows that were tested on the same cases, one has none where all structures of a patient are
+    absent from its truth and its predictions. That is no failure, and must not rank as one.
+    """
+    known = patient_scores(case_scores, names).dropna().index
+    return patient_scores(case_scores, names, column).reindex(known)
+
+
 def standings(
     case_scores: pd.DataFrame, names: Sequence[Name], *, decimals: int, seed: int = SEED
 ) -> Comparison | None:
@@ -60,16 +76,26 @@ def standings(
         seed: of bootstrap and randomisation.
 
     Returns:
-        The comparison, its methods named by :func:`row_key`. None for fewer than two rows, as
-        alone a row is neither best nor worst, and for fewer than two patients: every draw of one
-        is the same, and would claim certainty.
+        The comparison over :func:`shared_scores`, its methods named by :func:`row_key`. None for
+        fewer than two rows, as alone a row is neither best nor worst, and for fewer than two
+        patients: every draw of one is the same, and would claim certainty.
     """
-    table = patient_scores(case_scores, names) if names else pd.DataFrame()
+    table = shared_scores(case_scores, names) if names else pd.DataFrame()
     if len(names) < 2 or len(table) < 2:
         return None
     return compare(
         [row_key(name) for name in names], table.to_numpy(), seed=seed, decimals=decimals
     )
+
+
+def why_not(names: Sequence[Name], group: Group) -> str:
+    """Why a group without comparisons has none."""
+    if group.mixed:
+        return "Nothing is compared across protocols."
+    if len(names) < 2:
+        count = f"{len(names)} row{' has' if len(names) == 1 else 's have'} a rank"
+        return f"Nothing to compare: {count}, a comparison takes two."
+    return "Nothing to compare: fewer than two patients have a Dice in every ranked row."
 
 
 def row_key(name: Name) -> str:

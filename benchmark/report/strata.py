@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 
 from benchmark.report import style
-from benchmark.report.cells import NOTHING, Cell, Column, Table, caption, number
-from benchmark.report.document import markdown_table
+from benchmark.report.cells import NOTHING, PHANTOM, Cell, Column, Table, caption, number
+from benchmark.report.document import Block, Section, write_csv, write_printed
 from benchmark.report.groups import Group, row_title
-from benchmark.report.leaderboard import DIGITS
+from benchmark.report.leaderboard import DIGITS, FAILED_OUTCOMES
 
 # What is published besides the mean over all cases of a phase: CAMUS' views, ACDC's pathologies.
 SPLITS = ("view", "group")
@@ -21,8 +21,10 @@ _METRICS = ("dice", "iou", "hd_mm", "hd95_mm", "assd_mm", "masd_mm", "nsd")
 _COUNTS = ("scored", "excluded", "failed")
 _KEYS = ("dataset", "source", "protocol_hash", "architecture", "variant", "kind", "class", "phase")
 NOTE = (
-    "Mean Dice over the cases of a stratum (several runs on a case are averaged first), in "
-    "brackets the number of cases, and of those whose structure was missed or invented."
+    "Mean Dice over the cases of a stratum, structure by structure (several runs on a case are "
+    "averaged first); in brackets the number of cases, and of those excluded (absent from truth "
+    "and prediction) or failed (missed or invented). The subgroups of the error analysis differ: "
+    "they average a case's classes, then patients, and have intervals."
 )
 
 
@@ -53,20 +55,35 @@ def strata(group: Group) -> pd.DataFrame:
 
 
 def write_strata(folder: Path, groups: Sequence[Group]) -> list[Path]:
-    """Write ``strata.csv`` and ``strata.md`` into ``folder``; nothing where no file has a phase."""
+    """Write ``strata.csv``, ``.md`` and ``.tex`` into ``folder``, made if absent.
+
+    Where no file has a phase there is nothing to write, and files of an earlier report go.
+    """
     frames = [(group, frame) for group in groups if len(frame := strata(group))]
-    table, text = folder / "strata.csv", folder / "strata.md"
     if not frames:
-        for path in (table, text):
-            path.unlink(missing_ok=True)
+        for kind in ("csv", "md", "tex"):
+            (folder / f"strata.{kind}").unlink(missing_ok=True)
         return []
-    lines = ["# Scores by phase", "", NOTE, ""]
-    for group, frame in frames:
-        lines += [f"## {caption(group)}", "", *markdown_table(strata_table(frame, group)), ""]
+    sections = [
+        Section(
+            caption(group),
+            group.slug,
+            (
+                Block(
+                    "strata",
+                    "Dice by phase",
+                    strata_table(frame, group),
+                    ((PHANTOM,) if group.phantom else ()) + (NOTE,),
+                ),
+            ),
+        )
+        for group, frame in frames
+    ]
     whole = pd.concat([frame for _, frame in frames], ignore_index=True)
-    table.write_text(whole.to_csv(index=False, lineterminator="\n"), encoding="utf-8", newline="\n")
-    text.write_text("\n".join(lines), encoding="utf-8", newline="\n")
-    return [table, text]
+    return [
+        write_csv(folder, "strata", whole),
+        *write_printed(folder, "strata", "Scores by phase", sections),
+    ]
 
 
 def strata_table(frame: pd.DataFrame, group: Group) -> Table:
@@ -101,7 +118,7 @@ def _per_case(rows: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     outcomes = {
         "scored": rows["outcome"] == "scored",
         "excluded": rows["outcome"] == "both_empty",
-        "failed": rows["outcome"].isin(("missed", "spurious")),
+        "failed": rows["outcome"].isin(FAILED_OUTCOMES),
     }
     marked = rows.assign(**outcomes, **{name: rows.get(name) for name in SPLITS})
     keys = ["architecture", "variant", "kind", "class", "phase", "case"]
@@ -122,5 +139,8 @@ def _means(per_case: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
 def _cell(row: Any) -> Cell:
     if row is None or pd.isna(row["dice"]):
         return Cell(NOTHING)
-    failed = f", {row['failed']:.0f} failed" if row["failed"] else ""
-    return Cell(f"{number(row['dice'], DIGITS)} ({row['cases'] - row['excluded']:.0f}{failed})")
+    counts = [
+        f"{row['cases'] - row['excluded']:.0f}",
+        *(f"{row[name]:.0f} {name}" for name in ("excluded", "failed") if row[name]),
+    ]
+    return Cell(f"{number(row['dice'], DIGITS)} ({', '.join(counts)})")

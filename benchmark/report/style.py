@@ -229,11 +229,11 @@ def headline(figure: Figure, title: str, subtitle: str, *, phantom: bool) -> Non
         )
 
 
-def save(figure: Figure, folder: Path, stem: str) -> list[Path]:
+def save(figure: Figure, folder: Path, stem: str, formats: Sequence[str] = FORMATS) -> list[Path]:
     """Write the figure as PNG (300 dpi), SVG and PDF; equal figures give equal bytes.
 
     Returns:
-        The three paths.
+        The paths, one per format.
     """
     folder.mkdir(parents=True, exist_ok=True)
     # Dates and versions of the writer would make the same figure differ from day to day.
@@ -243,7 +243,7 @@ def save(figure: Figure, folder: Path, stem: str) -> list[Path]:
         "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
     }
     paths = []
-    for kind in FORMATS:
+    for kind in formats:
         path = folder / f"{stem}.{kind}"
         figure.savefig(path, format=kind, metadata=metadata[kind])
         paths.append(path)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from benchmark.report.cells import Cell, Column, Table, dice_interval
 from benchmark.report.groups import Group, row_title
-from benchmark.report.leaderboard import case_scores
+from benchmark.report.leaderboard import by_group, case_scores
 from benchmark.report.standings import SEED
 from benchmark.statistics.comparison import bootstrap_mean
 
@@ -73,18 +73,9 @@ def subgroup_frame(groups: Sequence[Group], *, seed: int = SEED) -> pd.DataFrame
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def rows_of(frame: pd.DataFrame, group: Group) -> pd.DataFrame:
-    """The rows of one group in a frame of the error analysis; mixed groups have theirs, too."""
-    return frame[
-        (frame["dataset"] == group.dataset)
-        & (frame["source"] == group.source)
-        & (frame["protocol_hash"] == group.protocol_hash)
-    ]
-
-
 def subgroup_table(frame: pd.DataFrame, group: Group) -> Table:
     """The subgroups of one group in rows, its architectures in columns."""
-    mine = rows_of(frame, group)
+    mine = by_group(frame, group)
     found = set(zip(mine["architecture"], mine["variant"], strict=True))
     names = [name for name in group.names if name in found]
     cells = {
@@ -114,7 +105,7 @@ def subgroup_table(frame: pd.DataFrame, group: Group) -> Table:
 
 def subgroup_notes(frame: pd.DataFrame, group: Group) -> tuple[str, ...]:
     """What has to be said of the subgroups that a group has."""
-    kinds = set(rows_of(frame, group)["kind"])
+    kinds = set(by_group(frame, group)["kind"])
     return (
         NOTE,
         *((POSITION_NOTE,) if "position" in kinds else ()),

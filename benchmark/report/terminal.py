@@ -21,8 +21,8 @@ from benchmark.report.cells import (
 )
 from benchmark.report.clinical import ENDPOINTS, agreement_frame, main_rows
 from benchmark.report.clinical_tables import signed
-from benchmark.report.groups import comparison_groups, row_title
-from benchmark.report.leaderboard import PARTIAL, by_group, leaderboard
+from benchmark.report.groups import Group, comparison_groups, row_title
+from benchmark.report.leaderboard import PARTIAL, by_group, leaderboard, scores_by_name
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -87,7 +87,7 @@ def leaderboard_table(
                 significant(row["inference_ms"]),
                 end_section=position == len(rows) - 1,
             )
-    notes = ["ms: inference per case, median"]
+    notes = ["ms: inference per case, median", *_counts(groups, frame)]
     if frame["tier"].notna().any():
         notes.append("tier: not separable from its leader (paired test over patients, Holm, 5 %)")
     if any(group.phantom for group in groups):
@@ -100,18 +100,26 @@ def leaderboard_table(
     return table
 
 
-def clinical_table(records: Sequence[Mapping[str, Any]], clinical: pd.DataFrame) -> Table:
+def clinical_table(
+    records: Sequence[Mapping[str, Any]],
+    cases: pd.DataFrame,
+    clinical: pd.DataFrame,
+    *,
+    mix_protocols: bool = False,
+) -> Table:
     """Agreement of the main endpoint (LV EF, else LA volume): a line per architecture and group.
 
     Args:
         records: parsed ``record.json`` files with ``path``.
+        cases: the rows of all ``cases.csv``: external entries stand beside runs that tested some.
         clinical: the rows of all ``clinical.csv``.
+        mix_protocols: put the protocols of a dataset side by side, marked.
     """
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    groups = comparison_groups(records, pd.DataFrame(), pd.DataFrame())
+    groups = comparison_groups(records, cases, pd.DataFrame(), mix_protocols=mix_protocols)
     frame = agreement_frame(groups, clinical)
     table = Table(
         box=box.SIMPLE_HEAD,
@@ -142,6 +150,22 @@ def clinical_table(records: Sequence[Mapping[str, Any]], clinical: pd.DataFrame)
                 end_section=position == len(rows) - 1,
             )
     return table
+
+
+def _counts(groups: Sequence[Group], frame: pd.DataFrame) -> list[str]:
+    """Where anything was excluded or failed: how often, by group and architecture."""
+    lines = []
+    for group in groups:
+        parts = [
+            f"{row_title(*name)} {row['excluded']:.0f}/{row['failed']:.0f}"
+            for name, row in scores_by_name(by_group(frame, group)).items()
+            if row["excluded"] or row["failed"]
+        ]
+        if parts:
+            lines.append(f"excluded/failed, {group.title}, {group.source}: {', '.join(parts)}")
+    if lines:
+        lines.append("excluded: absent from truth and prediction; failed: missed or invented")
+    return lines
 
 
 def _rank(row: pd.Series[Any]) -> str:

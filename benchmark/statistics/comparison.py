@@ -1,7 +1,7 @@
 """Intervals, paired comparisons and tiers: what of a table of scores is separable from chance.
 
 The patient is the unit: images, phases and structures of one patient are not independent, so they
-are averaged first (`patient_table`), and patients are what the bootstrap draws (Efron, Annals of
+are averaged before they come here, and patients are what the bootstrap draws (Efron, Annals of
 Statistics 1979).
 Ranking schemes and their stability are in `benchmark.statistics.ranking`.
 """
@@ -9,15 +9,11 @@ Ranking schemes and their stability are in `benchmark.statistics.ranking`.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from benchmark.errors import BenchmarkError
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Floats = npt.NDArray[np.float64]
 
@@ -88,13 +84,11 @@ class Comparison:
         standings: One per method.
         differences: One per pair, the better method first.
         patients: Patients that every method has a score for; only these are compared.
-        left_out: Patients that lack a score of some method.
     """
 
     standings: tuple[Standing, ...]
     differences: tuple[Difference, ...]
     patients: int
-    left_out: int
 
 
 def bootstrap_mean(
@@ -198,7 +192,7 @@ def compare(
         )
         for i, name in enumerate(names)
     )
-    return Comparison(standings, differences, len(shared), len(table) - len(shared))
+    return Comparison(standings, differences, len(shared))
 
 
 def holm(p_values: Iterable[float]) -> list[float]:
@@ -227,23 +221,6 @@ def draw_weights(patients: int, *, seed: int, draws: int) -> Floats:
     chosen += patients * np.arange(draws)[:, None]
     counts = np.bincount(chosen.ravel(), minlength=draws * patients)
     return np.asarray(counts.reshape(draws, patients) / patients)
-
-
-def patient_table(
-    cases: "pd.DataFrame", metric: str, *, method: str = "architecture"
-) -> "pd.DataFrame":
-    """Average a column of the cases table per patient: patients in rows, methods in columns.
-
-    First over the cases, folds and seeds of each class, then over classes, so that a class seen in
-    one view only weighs as much as the others. A value of NaN (both masks empty) is left out.
-
-    Args:
-        cases: Rows per case and class with the columns `patient`, `class`, `metric` and `method`.
-        metric: The column to average.
-        method: The column that names what is compared.
-    """
-    per_class = cases.groupby([method, "patient", "class"], observed=True)[metric].mean()
-    return per_class.groupby(level=["patient", method], observed=True).mean().unstack(method)
 
 
 def _interval(mean: float, drawn: Floats, level: float) -> Interval:

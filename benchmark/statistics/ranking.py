@@ -49,18 +49,27 @@ class Stability:
 
 
 def aggregate_then_rank(
-    table: npt.ArrayLike, *, average: Average = "mean", higher_is_better: bool = True
+    table: npt.ArrayLike,
+    *,
+    average: Average = "mean",
+    higher_is_better: bool = True,
+    decimals: int = DECIMALS,
 ) -> Floats:
     """Average each method over cases, then rank the averages, `(methods,)`."""
     averages = _AVERAGES[average](_filled(_known(table), higher_is_better=higher_is_better))
-    return min_ranks(averages, higher_is_better=higher_is_better)
+    return min_ranks(averages, higher_is_better=higher_is_better, decimals=decimals)
 
 
 def rank_then_aggregate(
-    table: npt.ArrayLike, *, average: Average = "mean", higher_is_better: bool = True
+    table: npt.ArrayLike,
+    *,
+    average: Average = "mean",
+    higher_is_better: bool = True,
+    decimals: int = DECIMALS,
 ) -> Floats:
     """Rank the methods within each case, then rank the averages of their ranks, `(methods,)`."""
-    averages = _AVERAGES[average](min_ranks(_known(table), higher_is_better=higher_is_better))
+    ranks = min_ranks(_known(table), higher_is_better=higher_is_better, decimals=decimals)
+    averages = _AVERAGES[average](ranks)
     return min_ranks(averages, higher_is_better=False)
 
 
@@ -84,8 +93,17 @@ def rank_by_wins(
     return min_ranks(won, higher_is_better=True)
 
 
-def rank(table: npt.ArrayLike, scheme: Scheme, *, higher_is_better: bool = True) -> Floats:
+def rank(
+    table: npt.ArrayLike,
+    scheme: Scheme,
+    *,
+    higher_is_better: bool = True,
+    decimals: int = DECIMALS,
+) -> Floats:
     """Rank the methods by one of `SCHEMES`, `(methods,)`.
+
+    Values and their averages are rounded to `decimals` before they are ranked; tests are of the
+    values themselves.
 
     Raises:
         BenchmarkError: If no case has a value.
@@ -96,9 +114,15 @@ def rank(table: npt.ArrayLike, scheme: Scheme, *, higher_is_better: bool = True)
     if scheme not in SCHEMES:
         raise ValueError(f"Expected a scheme among {', '.join(SCHEMES)}. Received: {scheme}")
     first, last = scheme.split(" then ")
-    if first == "rank":
-        return rank_then_aggregate(table, average=_average(last), higher_is_better=higher_is_better)
-    return aggregate_then_rank(table, average=_average(first), higher_is_better=higher_is_better)
+    scheme_of, average = (
+        (rank_then_aggregate, last) if first == "rank" else (aggregate_then_rank, first)
+    )
+    return scheme_of(
+        table,
+        average=_average(average),
+        higher_is_better=higher_is_better,
+        decimals=decimals,
+    )
 
 
 def rank_stability(
@@ -108,6 +132,7 @@ def rank_stability(
     seed: int,
     draws: int = 1000,
     higher_is_better: bool = True,
+    decimals: int = DECIMALS,
 ) -> Stability:
     """Rank bootstrap draws of the cases and compare each with the ranking of the table.
 
@@ -117,49 +142,35 @@ def rank_stability(
         seed: Seed of the draws.
         draws: Number of draws; 1,000 as in challengeR.
         higher_is_better: False for distances.
+        decimals: As in `rank`.
     """
     values = _known(table)
-    ranks = rank(values, scheme, higher_is_better=higher_is_better)
+    ranks = rank(values, scheme, higher_is_better=higher_is_better, decimals=decimals)
     chosen = np.random.default_rng(seed).integers(len(values), size=(draws, len(values)))
-    drawn = _drawn_ranks(values, chosen, scheme, higher_is_better=higher_is_better)
+    drawn = _drawn_ranks(
+        values, chosen, scheme, higher_is_better=higher_is_better, decimals=decimals
+    )
     # Of few methods there are few rankings: each is compared once, however often it was drawn.
     distinct, which = np.unique(drawn, axis=0, return_inverse=True)
     taus = np.array([_tau(ranks, other) for other in distinct])
     return Stability(scheme, ranks, drawn, taus[which.ravel()])
 
 
-def friedman(table: npt.ArrayLike) -> tuple[float, float]:
-    """Test whether all methods are alike: Friedman's chi² and its p-value.
-
-    Only cases with a value of every method count; NaN for fewer than three methods or two cases.
-    """
-    values = np.round(_known(table), DECIMALS)
-    values = values[~np.isnan(values).any(axis=1)]
-    if values.shape[1] < 3 or len(values) < 2 or not np.ptp(values, axis=1).any():
-        return float("nan"), float("nan")
-    statistic, p = stats.friedmanchisquare(*values.T)
-    return float(statistic), float(p)
-
-
 def mean_ranks(rankings: npt.ArrayLike) -> Floats:
     """Mean rank of each method over datasets, `(datasets, methods)` to `(methods,)`.
 
-    A description only: over three datasets no test of it has power.
+    A description only: see `nemenyi_gap` for what a test over few datasets would ask for.
     """
     return np.asarray(np.asarray(rankings, dtype=np.float64).mean(axis=0))
 
 
-def rank_test_limits(datasets: int, methods: int, *, alpha: float = ALPHA) -> tuple[float, float]:
-    """What tests of mean ranks over datasets could show at best (Demšar, JMLR 2006).
+def nemenyi_gap(datasets: int, methods: int, *, alpha: float = ALPHA) -> float:
+    """The least distance of two mean ranks over datasets that Nemenyi's test calls significant.
 
-    Returns:
-        The smallest p-value of Friedman's test, which it has when all datasets rank alike, and the
-        least distance of two mean ranks that Nemenyi's test calls significant.
+    (Demšar, JMLR 2006.) The largest that there can be is `methods - 1`.
     """
-    smallest = stats.chi2.sf(datasets * (methods - 1), methods - 1)
     quantile = stats.studentized_range.ppf(1 - alpha, methods, np.inf) / np.sqrt(2)
-    gap = quantile * np.sqrt(methods * (methods + 1) / (6 * datasets))
-    return float(smallest), float(gap)
+    return float(quantile * np.sqrt(methods * (methods + 1) / (6 * datasets)))
 
 
 def challenger_csv(tasks: Sequence[tuple[str, Sequence[str], Sequence[str], npt.ArrayLike]]) -> str:
@@ -192,7 +203,12 @@ _AVERAGES: dict[Average, Callable[[Floats], Floats]] = {
 
 
 def _drawn_ranks(
-    values: Floats, chosen: npt.NDArray[np.int64], scheme: Scheme, *, higher_is_better: bool
+    values: Floats,
+    chosen: npt.NDArray[np.int64],
+    scheme: Scheme,
+    *,
+    higher_is_better: bool,
+    decimals: int,
 ) -> Floats:
     """Ranks on draws of the cases, `(draws, methods)`, from indices `(draws, cases)`."""
     if scheme == "test then rank":
@@ -204,14 +220,14 @@ def _drawn_ranks(
     first, last = scheme.split(" then ")
     if first == "rank":
         # The ranks within a case are the same in every draw.
-        values = min_ranks(values, higher_is_better=higher_is_better)
-        higher_is_better = False
+        values = min_ranks(values, higher_is_better=higher_is_better, decimals=decimals)
+        higher_is_better, decimals = False, DECIMALS
     else:
         values = _filled(values, higher_is_better=higher_is_better)
         last = first
     average = _AVERAGES[_average(last)]
     averages = np.array([average(values[draw]) for draw in chosen])
-    return min_ranks(averages, higher_is_better=higher_is_better)
+    return min_ranks(averages, higher_is_better=higher_is_better, decimals=decimals)
 
 
 def _filled(values: Floats, *, higher_is_better: bool) -> Floats:

@@ -98,6 +98,14 @@ def test_an_entry_is_a_record_that_reports_read(phantom, tmp_path, capsys):
     write_record(folder, run)
     assert main(["evaluate", *arguments, "--name", "nnU-Net"]) == 0
     assert "beside 1 run (protocol cafe)" in capsys.readouterr().out
+    # A damaged run is no reason to stop: the entry is written already.
+    (tmp_path / "runs" / "dead").mkdir()
+    (tmp_path / "runs" / "dead" / "record.json").write_text("{")
+    assert main(["evaluate", *arguments, "--name", "nnU-Net"]) == 0
+    said = capsys.readouterr().out
+    assert "warning:" in said
+    assert "beside 1 run" in said
+    shutil.rmtree(tmp_path / "runs" / "dead")
     from benchmark.records import cases_frame, read_records, stands_beside
 
     older = {**run, "spec": run["spec"] | {"rules": record["spec"]["rules"] - 1}}

@@ -68,12 +68,6 @@ def test_many_disks_approach_the_exact_volumes():
         assert measured_ml == pytest.approx(exact_ml, abs=5e-5)
 
 
-def test_area_length_is_exact_for_the_half_ellipse():
-    area_mm2 = math.pi / 4 * 50 * 90
-    assert area_mm2 == pytest.approx(3534.2917, abs=5e-5)
-    assert simpson.area_length_ml(area_mm2, 90) == pytest.approx(117.8097, abs=5e-5)
-
-
 @pytest.mark.parametrize("spacing_mm", [(0.3, 0.3), (0.308, 0.154), (0.5, 0.5)])
 @pytest.mark.parametrize("tilt_deg", [0, -10, 25])
 def test_biplane_measures_half_ellipsoids(spacing_mm, tilt_deg):

@@ -149,7 +149,11 @@ def test_exams_of_one_view_are_told_by_their_plane(record, clinical, tmp_path):
         ["lv_ef", "simpson_4ch"]
     ]
     assert len(rows) == 2
-    assert "### Further endpoints" in markdown(frame, [group], values)
+    text = markdown(frame, [group], values)
+    assert "### Agreement with the reference" in text
+    assert "### Classes of LV ejection fraction (Simpson 4CH)" in text
+    assert "### Further endpoints" in text
+    assert set(drawn(group, values)) == {"bland_altman_lv", "correlation_lv"}
     assert main_rows(frame[:0]).empty
 
 
@@ -163,6 +167,8 @@ def test_tables_have_units_counts_and_classes(made):
         "LV mass (g)", "V-Net", "7", "1", "0", f"{row['pearson_r']:.3f}", signed(row["bias"]),
         f"{signed(row['limit_low'])} to {signed(row['limit_high'])}", f"{row['mae']:.1f}",
     ]  # fmt: skip
+    lost = "not measurable: prediction: no left ventricle (5)"
+    assert f"Reasons for values that are missing, with their number: {lost}." in text
     assert "LV EF (%)" in text
     assert "LA volume (mL)" in text
     assert text.count("Phantom data: synthetic hearts") == 1

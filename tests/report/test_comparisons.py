@@ -63,7 +63,7 @@ def test_pairs_decide_tiers(made):
 
 def test_pairs_are_printed_with_their_test(made):
     frame, groups = made
-    sections = comparison_sections(comparisons(frame, groups), groups)
+    sections = comparison_sections(comparisons(frame, groups), frame, groups)
     text = markdown("Pairs", sections)
     assert text.count("| U-Net ") == 9
     assert "randomisation test" in text
@@ -91,7 +91,7 @@ def test_stability_has_every_metric_and_scheme(made):
 
 def test_schemes_stand_side_by_side(made):
     frame, groups = made
-    text = markdown("Stability", stability_sections(rankings(frame, groups)))
+    text = markdown("Stability", stability_sections(rankings(frame, groups), frame, groups))
     heading = next(line for line in text.splitlines() if line.startswith("| Metric"))
     for title in ("Mean, then rank", "Median, then rank", "Rank, then mean", "Test, then rank"):
         assert title in heading
@@ -107,7 +107,42 @@ def test_a_metric_that_cases_lack_is_left_out(record, finished, tmp_path):
     groups = comparison_groups(records, cases.drop(columns=["nsd", "hd95_mm"]), epochs)
     found = rankings(leaderboard(groups), groups)
     assert {one.metric for one in found} == {"dice"}
-    assert "NSD" not in markdown("Stability", stability_sections(found))
+    assert "NSD" not in markdown(
+        "Stability", stability_sections(found, leaderboard(groups), groups)
+    )
+
+
+def test_ranks_are_decided_on_what_is_printed(record, finished, tmp_path):
+    records, cases, epochs = finished([record(tmp_path, name) for name in NAMES[:2]], slices=False)
+    cases["dice"] = np.where(cases["architecture"] == "unet", 0.9004, 0.8996)
+    groups = comparison_groups(records, cases, epochs)
+    frame = leaderboard(groups)
+    first = next(one for one in rankings(frame, groups) if one.metric == "dice")
+    assert first.stability.scheme == "mean then rank"
+    assert first.stability.ranks.tolist() == frame["rank"].tolist() == [1, 1]
+
+
+def test_a_patient_that_is_rightly_empty_costs_no_rank(record, finished, tmp_path):
+    """One network leaves a patient empty, as the truth is; another invents something there."""
+    records, cases, epochs = finished([record(tmp_path, name) for name in NAMES[:2]], slices=False)
+    right, wrong = (cases["architecture"] == name for name in NAMES[:2])
+    cases["dice"] = np.where(right, 0.9, 0.8)
+    cases["outcome"] = "scored"
+    empty = cases["patient"] == "patient001"
+    cases.loc[right & empty, ["dice", "outcome"]] = [np.nan, "both_empty"]
+    cases.loc[wrong & empty, ["dice", "outcome"]] = [0.0, "spurious"]
+    groups = comparison_groups(records, cases, epochs)
+    frame = leaderboard(groups)
+    assert frame["status"].tolist() == ["ok", "ok"]
+    assert dict(zip(frame["architecture"], frame["rank"], strict=True)) == {
+        NAMES[0]: 1,
+        NAMES[1]: 2,
+    }
+    # Nobody is compared on that patient; the mean of the leaderboard has the invented structure.
+    assert comparisons(frame, groups)["patients"].tolist() == [9]
+    assert frame["dice"].tolist() == pytest.approx([0.9, 0.72])
+    for one in rankings(frame, groups):
+        assert one.metric != "dice" or one.stability.ranks[0] == 1
 
 
 def test_rule_ranks_over_datasets_are_described_and_not_tested(made):
@@ -118,8 +153,11 @@ def test_rule_ranks_over_datasets_are_described_and_not_tested(made):
         assert rows["mean_rank"].iloc[0] == pytest.approx(rows["rank"].mean())
     text = markdown("Across", across_sections(ranks, groups))
     assert "| Architecture    | Rank on ACDC | Rank on CAMUS |" in text
-    assert "Friedman's test can give is 0.029" in text
-    assert "2.71 apart, of 3 possible" in text
+    assert "2.71 apart (5 %), of 3 possible" in text
+    fewer = [group for group in groups if group.dataset != "camus"]
+    text = markdown("Across", across_sections(ranks_across(frame, fewer), fewer))
+    assert "over 2 datasets" in text
+    assert "more than the 3 possible" in text
 
 
 def test_architectures_without_a_rank_somewhere_are_not_averaged(record, finished, tmp_path):
@@ -163,3 +201,16 @@ def test_analyses_of_nothing_are_said_in_words(tmp_path):
     ]  # fmt: skip
     assert "Nothing to compare yet." in paths[1].read_text(encoding="utf-8")
     assert pd.read_csv(paths[0]).empty
+
+
+def test_a_group_without_comparisons_says_why(record, finished, tmp_path):
+    records = [record(tmp_path, "unet"), record(tmp_path, "unet", "camus"),
+               record(tmp_path, "vnet", "camus")]  # fmt: skip
+    groups = comparison_groups(*finished(records, patients=1, slices=False))
+    frame = leaderboard(groups)
+    write_analyses(tmp_path, frame, groups, rankings(frame, groups))
+    for stem in ("comparisons", "stability"):
+        text = (tmp_path / f"{stem}.md").read_text(encoding="utf-8")
+        acdc, camus = text.split("\n## ")[1:]
+        assert "1 row has a rank" in acdc
+        assert "fewer than two patients have a Dice" in camus

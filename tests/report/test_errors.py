@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmark.report import postprocessing
 from benchmark.report.document import latex, markdown
 from benchmark.report.errors import write_errors
 from benchmark.report.groups import comparison_groups
@@ -135,9 +136,39 @@ def test_error_files_are_written_and_say_what_base_means(groups, tmp_path):
     assert "Base, mid, apex" not in camus
     assert "Small, medium, large" in camus
     assert "Image quality" in camus
+    assert "were excluded (absent from truth and prediction) and" in acdc
+    assert ("Phantom data" in acdc) == groups[0].phantom
     text = paths[4].read_text(encoding="utf-8")
     assert text.count(r"\begin{table*}") == text.count(r"\end{table*}") == 6
     assert r"\addlinespace" in text
+
+
+def test_postprocessing_is_told_by_class_with_both_means(record, cases, tmp_path):
+    runs = [record(tmp_path, seed=seed) for seed in (0, 1)]
+    for item, after in zip(runs, (0.92, 0.9), strict=True):
+        item["postprocessing"] = {
+            "classes": {
+                "left_ventricle": {
+                    "applied": after > 0.9,
+                    "validation_dice_without": 0.9,
+                    "validation_dice_with": after,
+                },
+                "myocardium": {
+                    "applied": False,
+                    "validation_dice_without": None,
+                    "validation_dice_with": None,
+                },
+            }
+        }
+    tables = pd.concat([cases(item, 2) for item in runs])
+    (group,) = groups = comparison_groups(runs, tables, pd.DataFrame())
+    rows = [[cell.text for cell in row] for row in postprocessing.table(group).rows]
+    assert rows == [
+        ["U-Net", "myocardium", "0 of 2", "—", "—"],
+        ["U-Net", "left ventricle", "1 of 2", "0.9000", "0.9100"],
+    ]
+    write_errors(tmp_path, groups)
+    assert "### Post-processing" in (tmp_path / "errors.md").read_text(encoding="utf-8")
 
 
 def test_a_run_without_scores_has_no_errors(record, tmp_path):

@@ -8,10 +8,12 @@ import pytest
 from benchmark.records import stands_beside
 from benchmark.report import style
 from benchmark.report.cells import footers
+from benchmark.report.clinical import agreement_frame, patient_values
 from benchmark.report.figures import costs, heatmap, scores
 from benchmark.report.groups import comparison_groups
 from benchmark.report.leaderboard import leaderboard
 from benchmark.report.tables import markdown
+from benchmark.report.terminal import clinical_table
 
 SCORING = {"surface_definition": "metrics_reloaded", "nsd_tolerance_mm": 2.0}
 
@@ -57,6 +59,7 @@ def test_an_entry_has_a_rank_and_a_mark(run, entry, cases, tmp_path):
     assert frame["seeds"].isna().tolist() == [True, False]
     assert frame["protocol_hash"].nunique() == 1
     text = markdown(frame, groups)
+    assert "(HD95, NSD): metrics reloaded; NSD at a tolerance of 2 mm." in text
     assert "| nnU-Net (external)" in text
     assert "only scored here, by the same rules on the same files: nnU-Net (external)." in text
     assert not any("only scored" in note for note in footers(*_alone(run, cases, tmp_path)))
@@ -80,6 +83,26 @@ def test_an_entry_that_lacks_cases_has_no_rank_and_costs_nobody_theirs(run, entr
         "unet": False,
         "nnU-Net": True,
     }
+
+
+def test_endpoints_of_an_entry_are_those_of_our_patients(run, entry, cases, clinical, tmp_path):
+    ours, theirs = run(tmp_path), entry(tmp_path)
+    (group,), _ = board([ours, theirs], cases(ours, 2), cases(theirs, 6))
+    values = pd.concat([clinical([ours], patients=2), clinical([theirs], patients=6)])
+    frame = agreement_frame([group], values)
+    assert set(frame["architecture"]) == {"unet", "nnU-Net"}
+    assert set(frame["n_valid"]) == {2}
+    assert set(patient_values(group, values)["patient"]) == {"patient000", "patient001"}
+    table = clinical_table([ours, theirs], cases(ours, 2), values)
+    assert "nnU-Net (external)" in list(table.columns[0].cells)
+
+
+def test_a_mixed_group_names_the_entries_it_leaves_out(run, entry, cases, tmp_path):
+    records = [run(tmp_path), run(tmp_path, protocol_hash="feedfacecafe"), entry(tmp_path)]
+    tables = pd.concat([cases(item, 3) for item in records])
+    (group,) = groups = comparison_groups(records, tables, pd.DataFrame(), mix_protocols=True)
+    assert set(group.cases["architecture"]) == {"unet"}
+    assert "Not among mixed protocols: nnU-Net (external)." in markdown(leaderboard(groups), groups)
 
 
 @pytest.mark.parametrize(

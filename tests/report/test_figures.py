@@ -13,7 +13,7 @@ from benchmark.report.standings import tiers_of
 
 TABLES = [
     *("leaderboard.csv", "leaderboard.md", "leaderboard.tex", "cases.csv"),
-    *("strata.csv", "strata.md", "clinical.csv", "clinical.md", "clinical.tex"),
+    *("strata.csv", "strata.md", "strata.tex", "clinical.csv", "clinical.md", "clinical.tex"),
     *(f"{stem}.{kind}" for stem in ("comparisons", "stability", "across")
       for kind in ("csv", "md", "tex")),
     "challenger.csv",
@@ -47,12 +47,12 @@ def report(tmp_path_factory):
     epochs = pd.concat([made.make_epochs(item, 5) for item in done], ignore_index=True)
     clinical = pd.concat([made.make_clinical(item, 4) for item in done], ignore_index=True)
     frames = (cases, epochs, clinical)
-    return results, records, frames, write_report(results, records, *frames)
+    return results, records, frames, write_report(results, records, *frames, formats=["svg"])
 
 
 def test_each_group_has_its_figures_and_the_source_is_in_the_name(report):
     results, *_, paths = report
-    stems = {path.stem for path in paths if path.suffix == ".png"}
+    stems = {path.stem for path in paths if path.suffix == ".svg"}
     kinds = ("dice", "cost", "training", "overlay", "worst")
     agreement_kinds = ("bland_altman", "correlation")
     assert stems == {
@@ -65,12 +65,24 @@ def test_each_group_has_its_figures_and_the_source_is_in_the_name(report):
         "stability_phantom",  # the real group has one row, which cannot be ranked
     }
     assert all(path.is_file() for path in paths)
-    assert len(paths) == len(TABLES) + 3 * len(stems)
+    assert len(paths) == len(TABLES) + len(stems)
     assert paths[0] == results / "report" / "leaderboard.csv"
 
 
-def test_files_open(report):
-    for path in report[-1]:
+def test_files_open(report, tmp_path):
+    """A figure of text and lines, and one of pictures, in every format."""
+    import matplotlib
+
+    _, records, (cases, epochs, _), _ = report
+    group = comparison_groups(records, cases, epochs)[0]
+    with matplotlib.rc_context(dict(style.RC)):
+        figures = {
+            "dice": scores.draw(group, style.looks(group.names)),
+            "overlay": overlays.draw(group),
+        }
+        paths = [path for stem, one in figures.items() for path in style.save(one, tmp_path, stem)]
+    assert len(paths) == 2 * len(style.FORMATS)
+    for path in paths:
         if path.suffix == ".png":
             with Image.open(path) as image:
                 image.verify()
@@ -106,12 +118,17 @@ def test_text_stays_text_and_failed_runs_are_told(report):
     assert "— (oom)" in svg_text(paths["heatmap_phantom.svg"])
 
 
-def test_the_same_records_give_the_same_bytes(report, tmp_path, monkeypatch):
-    monkeypatch.setattr(style, "FORMATS", ("svg",))  # the slow PDF adds nothing here
+def test_the_same_records_give_the_same_bytes(report, tmp_path):
     _, records, frames, paths = report
-    for again in write_report(tmp_path, records, *frames):
-        first = next(path for path in paths if path.name == again.name)
-        assert first.read_bytes() == again.read_bytes(), again.name
+    again = [record for record in records if record["spec"]["source"] == "real"]
+    found = [
+        path for path in write_report(tmp_path, again, *frames, formats=["svg"])
+        if path.suffix == ".svg"
+    ]  # fmt: skip
+    assert len(found) == 8
+    for path in found:
+        first = next(other for other in paths if other.name == path.name)
+        assert first.read_bytes() == path.read_bytes(), path.name
 
 
 def test_the_order_of_the_records_changes_nothing(report, tmp_path):
@@ -134,6 +151,14 @@ def test_a_report_of_failures_alone_has_tables_and_a_heat_map(record, tmp_path):
     paths = write_report(tmp_path, records, *[pd.DataFrame()] * 3)
     assert sorted(path.name for path in paths if path.suffix == ".png") == ["heatmap_phantom.png"]
     assert "— (oom)" in (tmp_path / "report" / "leaderboard.md").read_text(encoding="utf-8")
+
+
+def test_figures_of_an_earlier_report_are_removed(record, tmp_path):
+    empty = [pd.DataFrame()] * 3
+    write_report(tmp_path, [record(tmp_path, status="oom")], *empty, formats=["svg"])
+    write_report(tmp_path, [record(tmp_path, source="real", status="oom")], *empty, formats=["svg"])
+    left = [path.name for path in (tmp_path / "report" / "figures").iterdir()]
+    assert left == ["heatmap_real.svg"]
 
 
 def test_a_report_of_nothing_is_written(tmp_path):
@@ -263,12 +288,15 @@ def test_worst_cases_are_those_of_the_table(record, finished, tmp_path):
     from benchmark.report.figures import worst
     from benchmark.report.worst import worst_cases
 
-    records = [record(tmp_path, name) for name in ("unet", "vnet")]
+    records = [record(tmp_path, name, seed=seed) for name in ("unet", "vnet") for seed in (0, 1)]
     group = comparison_groups(*finished(records, patients=4, side=32))[0]
     figure = worst.draw(group)
     assert figure is not None
     titles = [axes.get_title() for axes in figure.axes]
     assert titles == worst_cases(group)["case"].tolist()
+    # The number is the one that orders them, whatever the run shown has.
+    numbers = [axes.texts[0].get_text() for axes in figure.axes]
+    assert numbers == [f"{dice:.3f}" for dice in worst_cases(group)["dice"]]
     bare = comparison_groups(*finished([record(tmp_path / "none")], slices=False))[0]
     assert worst.draw(bare) is None
 

@@ -8,14 +8,16 @@ import pytest
 from rich.console import Console
 
 from benchmark.records import write_json, write_table
-from benchmark.report import write_report
+from benchmark.report import clinical_tables, write_report
 from benchmark.report.cells import caption
+from benchmark.report.clinical import agreement_frame
 from benchmark.report.comparisons import comparisons
 from benchmark.report.groups import comparison_groups
 from benchmark.report.leaderboard import leaderboard
 from benchmark.report.protocols import differing, newest
 from benchmark.report.stability import rankings
 from benchmark.report.tables import all_cases, latex, markdown
+from benchmark.report.terminal import clinical_table
 
 
 @pytest.fixture
@@ -48,6 +50,17 @@ def test_rule_mixed_protocols_are_marked_and_have_no_ranks(two):
     assert "MIXED PROTOCOLS" in latex(frame, groups)
     assert "**" not in text
     assert set(all_cases(groups)["protocol_hash"]) == {"0123456789", "feedfacecafe"}
+
+
+def test_mixed_protocols_have_clinical_tables(two, clinical):
+    records, cases, epochs = two
+    groups = comparison_groups(records, cases, epochs, mix_protocols=True)
+    values = clinical(records)
+    text = clinical_tables.markdown(agreement_frame(groups, values), groups, values)
+    assert "### Agreement with the reference" in text
+    assert "| U-Net (†1)" in text
+    table = clinical_table(records, cases, values, mix_protocols=True)
+    assert "V-Net (†2)" in list(table.columns[0].cells)
 
 
 def test_rule_protocols_never_mix_unasked_and_say_why(two):
@@ -97,6 +110,7 @@ def test_the_command_finds_the_runs_of_other_protocols(two, tmp_path, monkeypatc
     records, cases, _ = two
     for record in records:
         plain = {name: value for name, value in record.items() if name != "path"}
+        plain["summary"] = {"dice": 0.5}
         write_json(record["path"] / "record.json", plain)
         mine = cases[cases["run"] == record["key"]]
         write_table(record["path"] / "cases.csv", mine.to_dict("records"), mine.columns)
@@ -108,7 +122,8 @@ def test_the_command_finds_the_runs_of_other_protocols(two, tmp_path, monkeypatc
     assert reporting.report_plan(plan, tmp_path, console, mix_protocols=True) == 0
     text = console.export_text()
     marked = ("U-Net (†1)", "U-Net (†2)", "V-Net (†1)", "V-Net (†2)")
-    assert [text.count(name) for name in marked] == [1, 1, 0, 1]
+    # In the table, and in the note on what was excluded and failed.
+    assert [text.count(name) for name in marked] == [2, 2, 0, 2]
     assert "†: rows with different marks were not made under the same rules" in text
     assert not (tmp_path / "report").exists()
 

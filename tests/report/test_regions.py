@@ -57,7 +57,7 @@ def test_strata_are_by_phase_and_view(tables, tmp_path):
     assert frame.loc[("left_ventricle", "ES", "4CH"), "dice"] == pytest.approx(view["dice"].mean())
     assert frame.loc[("left_ventricle", "ES", "4CH"), "scored"] == len(view) == 4
     assert frame.loc[("epicardium", "ED", "2CH"), "hd95_mm"] == 99.0
-    table, text = write_strata(tmp_path, groups)
+    table, text, _ = write_strata(tmp_path, groups)
     assert len(pd.read_csv(table)) == 4 * 2 * 3
     assert "| U-Net" in text.read_text()
     assert "0.250 (4)" in text.read_text()
@@ -72,8 +72,11 @@ def test_strata_count_what_was_excluded_and_what_failed(record, cases, tmp_path)
     counts = ["cases", "scored", "excluded", "failed"]
     assert frame.loc[("right_ventricle", "ES", "all"), counts].tolist() == [6, 5, 1, 0]
     assert frame.loc[("myocardium", "ES", "NOR"), counts].tolist() == [6, 5, 0, 1]
-    _, text = write_strata(tmp_path, groups)
+    _, text, tex = write_strata(tmp_path, groups)
     assert "(6, 1 failed)" in text.read_text()
+    assert "(5, 1 excluded)" in text.read_text()
+    assert "Phantom data" in text.read_text()
+    assert r"\label{tab:strata-acdc-phantom}" in tex.read_text()
 
 
 def test_without_phases_there_are_no_strata(record, cases, tmp_path):

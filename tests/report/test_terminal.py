@@ -3,6 +3,7 @@ import re
 import subprocess
 import sys
 
+import pandas as pd
 from rich.console import Console
 
 from benchmark.report.terminal import clinical_table, clock, leaderboard_table
@@ -26,6 +27,7 @@ def test_leaderboard_in_the_terminal(record, finished, tmp_path):
     assert any(re.search("ACDC, real +n = 10 patients", line) for line in lines)
     assert any("V-Net" in line and "— (oom)" in line for line in lines)
     assert not any("…" in line for line in lines)
+    assert any("excluded/failed, ACDC, phantom: U-Net 1/1" in line for line in lines)
     assert "phantom: synthetic hearts, not patients" in lines[-2] + lines[-1]
 
 
@@ -39,7 +41,7 @@ def test_clinical_agreement_in_the_terminal(record, clinical, tmp_path):
     ]
     values = clinical(records, patients=12)
     console = Console(width=80, record=True, file=io.StringIO())
-    console.print(clinical_table(records, values))
+    console.print(clinical_table(records, pd.DataFrame(), values))
     lines = console.export_text().splitlines()
     assert not any("…" in line for line in lines)
     chosen = values[(values["dataset"] == "decathlon")]
@@ -55,7 +57,7 @@ def test_one_patient_has_a_bias_but_no_spread(record, clinical, tmp_path):
     records = [record(tmp_path, "unet", "decathlon")]
     values = clinical(records, patients=1)
     console = Console(width=80, record=True, file=io.StringIO())
-    console.print(clinical_table(records, values))
+    console.print(clinical_table(records, pd.DataFrame(), values))
     line = next(line for line in console.export_text().splitlines() if "LA volume" in line)
     bias = (values["prediction"] - values["truth"]).item()
     assert line.split()[-5:] == [f"{bias:+.1f}", "mL", "—", "1", "0"]

@@ -1,7 +1,6 @@
 import math
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,7 +13,6 @@ from benchmark.statistics.comparison import (
     draw_weights,
     holm,
     min_ranks,
-    patient_table,
 )
 
 
@@ -123,7 +121,7 @@ def test_clear_differences_make_tiers():
     assert [standing.rank for standing in result.standings] == [1, 2, 3, 4]
     assert [standing.rank_high for standing in result.standings][2:] == [3, 4]
     assert sum(standing.p_best for standing in result.standings) == pytest.approx(1)
-    assert (result.patients, result.left_out) == (40, 0)
+    assert result.patients == 40
 
 
 def test_the_pairing_of_patients_finds_what_intervals_hide():
@@ -190,7 +188,7 @@ def test_patients_that_a_method_lacks_are_left_out_and_counted():
     table = scores(12, [0.8, 0.7])
     table[3, 0] = table[5, 1] = math.nan
     result = compare(["a", "b"], table, seed=0)
-    assert (result.patients, result.left_out) == (10, 2)
+    assert result.patients == 10
     assert result.standings[0].interval.mean == pytest.approx(np.delete(table[:, 0], [3, 5]).mean())
 
 
@@ -202,20 +200,3 @@ def test_nothing_in_common_is_refused():
 def test_every_method_needs_a_name():
     with pytest.raises(ValueError, match="a name for each method"):
         compare(["a"], [[0.5, 0.6]], seed=0)
-
-
-def test_a_patient_counts_once_and_each_class_alike():
-    rows = [
-        ("unet", "p1", "atrium", 0.8),
-        ("unet", "p1", "atrium", 0.6),
-        ("unet", "p1", "ventricle", 0.9),
-        ("unet", "p2", "atrium", math.nan),
-        ("unet", "p2", "ventricle", 0.5),
-        ("vnet", "p1", "atrium", 0.4),
-    ]
-    cases = pd.DataFrame(rows, columns=["architecture", "patient", "class", "dice"])
-    table = patient_table(cases, "dice")
-    assert table.loc["p1", "unet"] == pytest.approx(0.8)
-    assert table.loc["p2", "unet"] == pytest.approx(0.5)
-    assert table.loc["p1", "vnet"] == pytest.approx(0.4)
-    assert math.isnan(table.loc["p2", "vnet"])

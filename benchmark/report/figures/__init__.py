@@ -23,8 +23,11 @@ def write_figures(
     groups: Sequence[Group],
     clinical: pd.DataFrame,
     found: Sequence[Ranking] = (),
+    formats: Sequence[str] = style.FORMATS,
 ) -> list[Path]:
     """Draw the figures of every group, and per source one heat map and the stability of ranks.
+
+    Figures in the folder that are none of these are deleted.
 
     Args:
         folder: made if absent.
@@ -32,6 +35,7 @@ def write_figures(
         groups: the groups the frame was made from.
         clinical: the rows of all ``clinical.csv``.
         found: from :func:`benchmark.report.stability.rankings`.
+        formats: among PNG, SVG and PDF.
 
     Returns:
         The paths of all files; a group whose runs all failed has none of its own.
@@ -64,12 +68,21 @@ def write_figures(
             }
             for kind, figure in drawn.items():
                 if figure is not None:
-                    paths += style.save(figure, folder, f"{kind}_{group.slug}")
+                    paths += style.save(figure, folder, f"{kind}_{group.slug}", formats)
         for source in sorted({group.source for group in groups}):
             members = [group for group in groups if group.source == source]
-            paths += style.save(heatmap.draw(members, frame), folder, f"heatmap_{source}")
+            heat = heatmap.draw(members, frame)
+            paths += style.save(heat, folder, f"heatmap_{source}", formats)
             ranked = [one for one in found if one.group.source == source]
             blobs = stability.draw(ranked, looks)
             if blobs is not None:
-                paths += style.save(blobs, folder, f"stability_{source}")
+                paths += style.save(blobs, folder, f"stability_{source}", formats)
+    _remove_others(folder, paths)
     return paths
+
+
+def _remove_others(folder: Path, written: Sequence[Path]) -> None:
+    """Delete figures of an earlier report, such as those of phantoms beside real data."""
+    stale = {path for kind in style.FORMATS for path in folder.glob(f"*.{kind}")} - set(written)
+    for path in stale:
+        path.unlink()

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.report import style
-from benchmark.report.clinical import ENDPOINTS, is_primary, patient_values
+from benchmark.report.clinical import ENDPOINTS, is_primary, patient_values, primary_method
 from benchmark.report.clinical_tables import limits, signed
 from benchmark.report.groups import Group, row_title
 from benchmark.statistics.agreement import Agreement, agreement
@@ -45,8 +45,13 @@ def draw(group: Group, clinical: pd.DataFrame, looks: Looks) -> dict[str, Figure
     values = patient_values(group, clinical)
     if values.empty:
         return {}
-    primary = [is_primary(*pair) for pair in zip(values["endpoint"], values["method"], strict=True)]
-    values = values[primary]
+    main = primary_method(values)
+    values = values[
+        [
+            is_primary(endpoint, method, main)
+            for endpoint, method in zip(values["endpoint"], values["method"], strict=True)
+        ]
+    ]
     figures = {}
     for chamber, title in CHAMBERS.items():
         chosen = values[values["endpoint"].str.startswith(f"{chamber}_")]
@@ -133,7 +138,7 @@ def _bland_altman(axes: Axes, row: _Row, values: pd.DataFrame, look: style.Look)
             axes.axhline(height, color=look.colour, linewidth=0.9, linestyle=dashes, zorder=2)
     axes.set_xlim(*row.means)
     axes.set_ylim(*row.differences)
-    words = f"bias {signed(found.bias)} [{limits(pd.Series(vars(found)))}]"
+    words = f"bias {signed(found.bias)} [{limits(pd.Series(vars(found)))}] {row.unit}"
     _say(axes, words.replace("-", "\N{MINUS SIGN}"), _counts(found))
     axes.set_xlabel(f"{row.title}, mean of both ({row.unit})", fontsize=6.5, labelpad=2)
     axes.set_ylabel(f"{row.title} difference ({row.unit})", fontsize=6.5, labelpad=2)

@@ -162,8 +162,13 @@ def paint_prediction(
     window: Window,
     labels: Mapping[str, int],
     colours: Mapping[str, str],
+    *,
+    dice: float | None = None,
 ) -> None:
-    """Draw what was predicted on the picture: outlines, errors by kind, the Dice of the case."""
+    """Draw what was predicted on the picture: outlines, errors by kind, the Dice of the case.
+
+    The Dice is that of the run shown, or what is given.
+    """
     truth, prediction = _cut(one.truth, window), _cut(one.prediction, window)
     picture = np.repeat(_cut(one.image, window)[..., None], 3, axis=2).astype(np.float32)
     for mask, colour in (
@@ -180,7 +185,7 @@ def paint_prediction(
     axes.text(
         0.97,
         0.03,
-        f"{one.dice:.3f}",
+        f"{one.dice if dice is None else dice:.3f}",
         transform=axes.transAxes,
         ha="right",
         va="bottom",

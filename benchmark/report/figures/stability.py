@@ -68,7 +68,8 @@ def draw(found: Sequence[Ranking], looks: Mapping[Name, style.Look]) -> Figure |
             )
             _panel(axes, one, looks, size_in=(panel_in - 0.1, row_in))
             if column == 0:
-                axes.set_ylabel("\n".join([*group.title.split(" · "), "rank"]), fontsize=6.5)
+                lines = [*group.title.split(" · "), f"n = {one.patients}", "rank"]
+                axes.set_ylabel("\n".join(lines), fontsize=6.5)
             else:
                 axes.tick_params(labelleft=False)
             if row == 0:

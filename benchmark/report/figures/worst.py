@@ -31,6 +31,8 @@ def draw(group: Group) -> Figure | None:
     """
     files = slices_of(group)
     found = worst_cases(group)
+    keys = zip(found["architecture"], found["variant"], found["case"], strict=True)
+    averaged = dict(zip(keys, found["dice"], strict=True))
     chosen: dict[tuple[str, str], list[str]] = {}
     for name, case in zip(
         zip(found["architecture"], found["variant"], strict=True), found["case"], strict=True
@@ -60,7 +62,9 @@ def draw(group: Group) -> Figure | None:
                 )
             )
             bare(axes)
-            paint_prediction(axes, one, window_of([one]), labels, colours)
+            paint_prediction(
+                axes, one, window_of([one]), labels, colours, dice=averaged[(*name, case)]
+            )
             axes.set_title(case, fontsize=min(6.2, 62 * panel_in / len(case)), pad=1.5)
             if column == 0:
                 axes.set_ylabel(row_title(*name).replace(" (", "\n("), fontsize=6.8, labelpad=2.5)
@@ -68,7 +72,7 @@ def draw(group: Group) -> Figure | None:
     figure.text(
         0.5,
         (bottom_in - 0.1) / height_in,
-        "number: mean foreground Dice of the whole case in the run shown · dashed: truth",
+        "number: mean foreground Dice of the case over all runs · picture: one run · dashed: truth",
         ha="center",
         va="center",
         fontsize=6.2,
