@@ -37,7 +37,7 @@ def run_plan(plan: Plan, results: Path, console: Console, *, jobs: int | None = 
     """
     begin = time.monotonic()
     slots = make_slots(jobs)
-    show_header(plan, console)
+    show_header(plan, console, slots=len(slots))
     if plan.pending:
         code = _execute(plan, results, console, slots)
     else:
