@@ -1,7 +1,8 @@
 """An optional step after prediction: keep the largest piece of each structure.
 
 It has to earn its place: a class is cleaned on test cases only if cleaning it raised its mean Dice
-on the validation cases of the run (`choose`).
+on the validation cases of the run, and these are of a few patients at least (`choose`): where the
+largest piece is a stray one the step loses the structure, and one patient may not show that.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ from datasets import nifti
 from datasets.case import DatasetError, DatasetInfo
 
 
+# Validation patients below which nothing is cleaned.
+LEAST_PATIENTS = 3
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What keeping the largest piece of one class did to its mean validation Dice.
@@ -30,15 +35,12 @@ class Verdict:
     Attributes:
         before: Mean over validation cases without the step; NaN where no case shows the class.
         after: The same with the step.
+        applied: Whether test cases are cleaned too; a tie is no reason to act.
     """
 
     before: float
     after: float
-
-    @property
-    def applied(self) -> bool:
-        """Whether test cases are cleaned too; a tie is no reason to act."""
-        return self.after > self.before
+    applied: bool
 
 
 @dataclass(frozen=True)
@@ -47,11 +49,13 @@ class Decision:
 
     Attributes:
         cases: Number of validation cases it rests on.
+        patients: Number of their patients.
         verdicts: By name of the class.
         labels: The labels to clean.
     """
 
     cases: int
+    patients: int
     verdicts: Mapping[str, Verdict]
     labels: tuple[int, ...]
 
@@ -60,6 +64,7 @@ class Decision:
         return {
             "step": "largest_component",
             "validation_cases": self.cases,
+            "validation_patients": self.patients,
             "classes": {
                 name: {
                     "applied": verdict.applied,
@@ -109,9 +114,11 @@ def choose(
             if not np.isnan(before):
                 pairs.append((before, after))
         progress(number, len(validation))
-    verdicts = {name: _verdict(scores[label]) for name, label in info.classes.items()}
+    patients = len({cached.case.patient for cached in validation})
+    enough = patients >= LEAST_PATIENTS
+    verdicts = {name: _verdict(scores[label], enough) for name, label in info.classes.items()}
     applied = tuple(info.classes[name] for name, verdict in verdicts.items() if verdict.applied)
-    return Decision(len(validation), verdicts, applied)
+    return Decision(len(validation), patients, verdicts, applied)
 
 
 def keep_largest(label_map: Labels, labels: Collection[int]) -> Labels:
@@ -135,8 +142,8 @@ def keep_largest(label_map: Labels, labels: Collection[int]) -> Labels:
     return cleaned
 
 
-def _verdict(pairs: Sequence[tuple[float, float]]) -> Verdict:
+def _verdict(pairs: Sequence[tuple[float, float]], enough: bool) -> Verdict:
     if not pairs:
-        return Verdict(float("nan"), float("nan"))
-    before, after = np.mean(pairs, axis=0)
-    return Verdict(float(before), float(after))
+        return Verdict(float("nan"), float("nan"), applied=False)
+    before, after = (float(mean) for mean in np.mean(pairs, axis=0))
+    return Verdict(before, after, applied=enough and after > before)

@@ -38,12 +38,12 @@ def test_a_mask_without_voxels_stays_as_it_is():
 
 @pytest.fixture
 def validation(tmp_path):
-    """Two cases: a right ventricle of one piece, a left ventricle of two, no myocardium."""
+    """Three cases: a right ventricle of one piece, a left ventricle of two, no myocardium."""
     mask = np.zeros((24, 20, 4), np.uint8)
     mask[2:8, 2:8, 1:3] = CLASSES["right_ventricle"]
     mask[12:18, 2:8, 1:3] = mask[20:22, 14:18, 1:3] = CLASSES["left_ventricle"]
     cases = []
-    for name in ("a", "b"):
+    for name in ("a", "b", "c"):
         for kind, array in (("i", mask.astype(np.int16) * 100), ("m", mask)):
             image = nib.Nifti1Image(array, np.diag([1.5, 1.5, 8, 1]))
             nib.save(image, tmp_path / f"{name}_{kind}.nii.gz")
@@ -65,12 +65,20 @@ class WithStrays:
         return mask
 
 
+def test_rule_few_patients_decide_nothing(validation):
+    decision = choose(WithStrays(CLASSES["right_ventricle"]), validation[:2], acdc.INFO)
+    verdict = decision.verdicts["right_ventricle"]
+    assert verdict.after > verdict.before
+    assert not verdict.applied
+    assert decision.labels == ()
+
+
 def test_rule_a_step_is_kept_per_class_only_if_validation_dice_rises(validation):
     right, left = CLASSES["right_ventricle"], CLASSES["left_ventricle"]
     decision = choose(WithStrays(right, left), validation, acdc.INFO)
     # The stray goes from the right ventricle; from the left one, a true piece would go with it.
     assert decision.labels == (right,)
-    assert decision.cases == 2
+    assert decision.cases == decision.patients == 3
     verdict = decision.verdicts["right_ventricle"]
     assert verdict.before == pytest.approx(2 * 72 / (72 + 73))
     assert verdict.after == 1.0
