@@ -23,7 +23,6 @@ from benchmark.evaluation.surface import bounding_box
 from datasets import nifti
 from datasets.case import DatasetError, DatasetInfo
 
-
 # Validation patients below which nothing is cleaned.
 LEAST_PATIENTS = 3
 

@@ -87,7 +87,7 @@ def test_postprocessing_is_decided_before_test_cases_are_read(steps, spec, tmp_p
     from benchmark.evaluation import cases, postprocessing
     from benchmark.evaluation.postprocessing import Decision, Verdict
 
-    decision = Decision(1, {"right_ventricle": Verdict(0.5, 0.6)}, (1,))
+    decision = Decision(6, 3, {"right_ventricle": Verdict(0.5, 0.6, applied=True)}, (1,))
     monkeypatch.setattr(postprocessing, "choose", lambda *_: steps.append("choose") or decision)
     evaluate = cases.evaluate
     cleaned = []
