@@ -276,6 +276,11 @@ def remarks(texts: Sequence[str]) -> list[Any]:
     return [Line2D([], [], linestyle="none", label=text) for text in texts]
 
 
+def remark(figure: Figure, height: float, text: str) -> None:
+    """A small sentence in the middle of a figure, at a part of its height, that explains marks."""
+    figure.text(0.5, height, text, ha="center", va="center", fontsize=6.2, color="#444444")
+
+
 def bottom_legend(figure: Figure, handles: Sequence[Any]) -> None:
     """One legend for the whole figure, along its lower edge."""
     if not handles:

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from datasets.case import DatasetError
-from datasets.phantom.layout import MARKER, publish
+from datasets.layout import PHANTOM_MARKER as MARKER
+from datasets.phantom.layout import publish
 
 __all__ = ["MARKER", "VERSION", "folder_name", "write_phantom"]
 

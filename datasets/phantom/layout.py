@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets.case import DatasetError
+from datasets.layout import PHANTOM_MARKER
 
-MARKER = "PHANTOM.json"
 NOTICE = """This is a phantom: a synthetic heart drawn by a program, not a scan of a person.
 
 Nothing here comes from, or may be published as, the dataset whose layout it imitates. The exact
@@ -62,7 +62,7 @@ def _images(folder: Path) -> int:
 def _is_complete(folder: Path, wanted: Mapping[str, object]) -> bool:
     """Whether `folder` holds the phantom with these parameters and all of its images."""
     try:
-        marker = json.loads((folder / MARKER).read_text())
+        marker = json.loads((folder / PHANTOM_MARKER).read_text())
     except (OSError, ValueError):
         return False
     if not isinstance(marker, dict) or any(marker.get(k) != v for k, v in wanted.items()):
@@ -90,10 +90,10 @@ def publish(
     """
     if _is_complete(target, parameters):
         return
-    if target.exists() and not (target / MARKER).is_file():
+    if target.exists() and not (target / PHANTOM_MARKER).is_file():
         raise DatasetError(
-            f"{target} exists and is not a phantom (it has no {MARKER}); real scans are never "
-            "overwritten: choose another folder for phantoms, or move this one away"
+            f"{target} exists and is not a phantom (it has no {PHANTOM_MARKER}); real scans are "
+            "never overwritten: choose another folder for phantoms, or move this one away"
         )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -108,7 +108,7 @@ def publish(
         fresh.mkdir()
         truth = build(fresh)
         marker = {**parameters, "images": _images(fresh), "truth": truth}
-        (fresh / MARKER).write_text(json.dumps(marker, indent=1) + "\n")
+        (fresh / PHANTOM_MARKER).write_text(json.dumps(marker, indent=1) + "\n")
         _swap(fresh, target, work / "old", parameters)
     finally:
         shutil.rmtree(work, ignore_errors=True)

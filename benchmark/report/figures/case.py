@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmark.report import style
+from benchmark.report.figures.slices import extent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -168,16 +169,11 @@ def _outlines(axes: Axes, mask: Array, picture: Picture, colours: Mapping[str, s
     limits = axes.get_xlim(), axes.get_ylim()
     present = [name for name in picture.classes if (mask == picture.classes[name]).any()]
     # Structures share borders: the one that spreads furthest is drawn first, the inner one over it.
-    for name in sorted(present, key=lambda name: -_extent(mask == picture.classes[name])):
+    for name in sorted(present, key=lambda name: -extent(mask == picture.classes[name])):
         inside = (padded == picture.classes[name]).astype(np.float32)
         axes.contour(x, y, inside, levels=[0.5], colors=[colours[name]], linewidths=1.1)
     axes.set_xlim(*limits[0])
     axes.set_ylim(*limits[1])
-
-
-def _extent(inside: npt.NDArray[np.bool_]) -> int:
-    """Area of the box around a structure."""
-    return int(inside.any(axis=0).sum() * inside.any(axis=1).sum())
 
 
 def _label(axes: Axes, text: str) -> None:

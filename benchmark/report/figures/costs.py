@@ -48,15 +48,11 @@ def draw(
     style.bottom_legend(figure, handles)
     labels = [str(handle.get_label()) for handle in handles]
     height_in = float(figure.get_size_inches()[1])
-    figure.text(
-        0.5,
+    style.remark(
+        figure,
         (style.legend_height_in(labels, style.TWO_COLUMNS_IN) + 0.08) / height_in,
         "bars: 95 % bootstrap interval over patients · left: bubble area is proportional to "
         "parameters · dashed: Pareto front (black rims)",
-        ha="center",
-        va="center",
-        fontsize=6.2,
-        color="#444444",
     )
     style.headline(
         figure, f"{group.title}: Dice against cost", group.subtitle, phantom=group.phantom

@@ -78,14 +78,10 @@ def draw(group: Group) -> Figure | None:
             if row == 0:
                 axes.set_title(title.replace(" (", "\n("), fontsize=6.8, pad=2.5)
     style.bottom_legend(figure, handles)
-    figure.text(
-        0.5,
+    style.remark(
+        figure,
         (bottom_in - 0.1) / height_in,
         "number: mean foreground Dice of the whole case · dashed: truth",
-        ha="center",
-        va="center",
-        fontsize=6.2,
-        color="#444444",
     )
     style.headline(
         figure,

@@ -209,7 +209,7 @@ def _contours(
     dashes: str | tuple[float, tuple[float, float]] = "solid",
 ) -> None:
     # Where one structure lies in another they share a border: the inner one is drawn last.
-    for name in sorted(labels, key=lambda name: -_extent(mask == labels[name])):
+    for name in sorted(labels, key=lambda name: -extent(mask == labels[name])):
         inside = mask == labels[name]
         if inside.any() and not inside.all():
             axes.contour(
@@ -221,7 +221,7 @@ def _contours(
             )
 
 
-def _extent(inside: npt.NDArray[np.bool_]) -> int:
+def extent(inside: npt.NDArray[np.bool_]) -> int:
     """Area of the box around a structure."""
     return int(inside.any(axis=0).sum() * inside.any(axis=1).sum())
 

@@ -76,15 +76,11 @@ def draw(found: Sequence[Ranking], looks: Mapping[Name, style.Look]) -> Figure |
                 axes.set_title(SCHEME_TITLES[scheme], fontsize=7, pad=3)
         down_in += row_in + _GAP_IN
     style.bottom_legend(figure, handles)
-    figure.text(
-        0.5,
+    style.remark(
+        figure,
         (bottom_in - 0.1) / height_in,
         "blob: area ∝ share of 1,000 draws of patients · bar: 95 % of them, tick: median · "
         "white mark: rank in the table · τ: Kendall's, median [95 %]",
-        ha="center",
-        va="center",
-        fontsize=6.2,
-        color="#444444",
     )
     phantom = groups[0].phantom
     style.headline(

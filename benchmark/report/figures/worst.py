@@ -69,14 +69,10 @@ def draw(group: Group) -> Figure | None:
             if column == 0:
                 axes.set_ylabel(row_title(*name).replace(" (", "\n("), fontsize=6.8, labelpad=2.5)
     style.bottom_legend(figure, handles)
-    figure.text(
-        0.5,
+    style.remark(
+        figure,
         (bottom_in - 0.1) / height_in,
         "number: mean foreground Dice of the case over all runs · picture: one run · dashed: truth",
-        ha="center",
-        va="center",
-        fontsize=6.2,
-        color="#444444",
     )
     style.headline(figure, f"{group.title}: worst cases", group.subtitle, phantom=group.phantom)
     return figure
