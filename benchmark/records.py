@@ -32,6 +32,9 @@ DECISIVE = ("tensorflow", "keras", "jax", "torch", "numpy")
 # In a run's folder, as `sha256sum` writes and checks it.
 SUMS = "SHA256SUMS"
 
+# In a run's folder: the network's variables after its best epoch.
+WEIGHTS = "best.weights.h5"
+
 
 class Damaged(BenchmarkError):
     """A record is not what was written; its run has to be done again."""

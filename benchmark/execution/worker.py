@@ -28,7 +28,7 @@ from benchmark.errors import BenchmarkError, Diverged
 from benchmark.execution.locks import try_lock
 from benchmark.execution.order import Order, finished_elsewhere, new_record
 from benchmark.execution.slots import stay_on_own_processors
-from benchmark.records import SUMS, write_record
+from benchmark.records import SUMS, WEIGHTS, write_record
 from benchmark.timing import Stopwatch, peak_rss_mib, summarise_steps
 
 # How often a worker says that it takes steps, at most.
@@ -107,7 +107,7 @@ def _clear(folder: Path) -> None:
     """
     for partial in (*folder.glob(".*.tmp"), *folder.glob("partial-*")):
         partial.unlink()
-    for name in ("record.json", SUMS, "epochs.csv", "cases.csv", "clinical.csv", "best.weights.h5"):
+    for name in ("record.json", SUMS, "epochs.csv", "cases.csv", "clinical.csv", WEIGHTS):
         (folder / name).unlink(missing_ok=True)
     for name in ("predictions", "slices"):
         shutil.rmtree(folder / name, ignore_errors=True)

@@ -11,11 +11,7 @@ import numpy as np
 from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
 
-import architectures
-from benchmark.errors import BenchmarkError
-from benchmark.experiment.spec import RunSpec
-from benchmark.records import read_record
-from benchmark.tracking.models import WEIGHTS
+from benchmark.trained import open_run
 
 # Named, since MLflow would find them out by loading the model in a process of its own (9 s).
 REQUIREMENTS = ("keras", "numpy", "tensorflow", "jax", "torch")
@@ -34,14 +30,10 @@ def log_model(folder: Path, run: str) -> str:
     Raises:
         BenchmarkError: The folder holds no finished run.
     """
-    record = read_record(folder)
-    if record is None or record["status"] != "ok":
-        raise BenchmarkError(f"{folder}: expected the record of a finished run.")
-    spec = RunSpec.from_dict(record["spec"])
-    classes = len(record["classes"]) + 1
-    network = architectures.build(spec.architecture, (*spec.patch, 1), classes, **spec.options)
-    network.load_weights(folder / WEIGHTS)
-    versions = record["environment"]["versions"]
+    trained = open_run(folder)
+    spec = trained.spec
+    network = trained.network(precision="float32")
+    versions = trained.record["environment"]["versions"]
     used = {*REQUIREMENTS[:2], spec.protocol.backend}
     info = Model.log(
         None,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.records import read_records
+from benchmark.records import WEIGHTS, read_records
 from benchmark.tracking.address import fault, tracking_uri
 from benchmark.tracking.invocations import Invocation, read_invocations
 from benchmark.tracking.mirror import COMPLETE
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from benchmark.tracking.store import Store
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-WEIGHTS = "best.weights.h5"
 # A model of some hundred MB to a server far away; after that the store counts as one that hangs.
 LIMIT_S = 120.0
 

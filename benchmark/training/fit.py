@@ -18,7 +18,7 @@ from benchmark.data.cache import CachedCase
 from benchmark.data.pipeline import Batch, training_batches, validation_batches
 from benchmark.evaluation.inference import Predictor
 from benchmark.experiment.spec import Protocol, RunSpec
-from benchmark.records import write_table
+from benchmark.records import WEIGHTS, write_table
 from benchmark.training.devices import Device
 from benchmark.training.optimizers import learning_rate
 from benchmark.training.state import Checkpoints, State, assign, values
@@ -141,10 +141,10 @@ def fit(
             write_table(folder / "epochs.csv", state.rows, EPOCH_COLUMNS)
             emit({"event": "epoch", **row, "share": _share(budget, state)})
     assign(model.variables, state.best)
-    _save(model, folder / "best.weights.h5")
+    _save(model, folder / WEIGHTS)
     reached = budget.reached(state.rows[-1]["validation_dice"])
     return Fitted(
-        weights=folder / "best.weights.h5",
+        weights=folder / WEIGHTS,
         best_epoch=state.best_epoch,
         validation_dice=state.best_dice,
         step_s=state.step_s,
