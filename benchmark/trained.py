@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,7 +78,9 @@ class Trained:
         )
         model.jit_compile = device.jit_compile  # of itself a model that is not compiled takes XLA
         try:
-            model.load_weights(self.folder / WEIGHTS)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of what does not fit; the error says it
+                model.load_weights(self.folder / WEIGHTS)
         except (ValueError, KeyError, OSError) as error:
             raise BenchmarkError(
                 f"{self.folder / WEIGHTS}: expected the weights of {spec.architecture} as this "
