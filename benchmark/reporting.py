@@ -75,7 +75,7 @@ def write(records: Records, results: Path, *, mix_protocols: bool = False) -> li
             mix_protocols=mix_protocols,
         )  # fmt: skip
         if not mix_protocols:
-            write_json(results / "report" / MADE_FROM, _made_from(shown))
+            write_json(results / "report" / MADE_FROM, made_from(shown))
     return files
 
 
@@ -85,7 +85,7 @@ def is_up_to_date(records: Records, results: Path) -> bool:
         noted = json.loads((results / "report" / MADE_FROM).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return bool(noted == _made_from([*records, *read_external(results, _told_when_shown)]))
+    return bool(noted == made_from([*records, *read_external(results, _told_when_shown)]))
 
 
 def show(records: Records, results: Path, console: Console, *, mix_protocols: bool = False) -> None:
@@ -135,5 +135,6 @@ def _other_protocols(plan: Plan, results: Path, console: Console) -> Records:
     )
 
 
-def _made_from(records: Records) -> dict[str, str]:
+def made_from(records: Records) -> dict[str, str]:
+    """Return when each run was finished by its key: what a report is known again by."""
     return {record["key"]: record.get("finished_utc") or "" for record in records}

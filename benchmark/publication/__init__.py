@@ -1,0 +1,1 @@
+"""A finished comparison in a folder that anybody can check: published, verified, compared."""

@@ -1,0 +1,137 @@
+"""What is published can be derived again, and any change to it is found."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from benchmark.cli import main
+from benchmark.errors import BenchmarkError
+from benchmark.publication.difference import compare_publications
+from benchmark.publication.layout import SUMS, checksums
+from benchmark.publication.publish import publish
+from benchmark.publication.verify import verify
+
+
+@pytest.fixture
+def published(publication, tmp_path):
+    """A copy to do harm to."""
+    return shutil.copytree(publication, tmp_path / "first")
+
+
+def reseal(folder):
+    """Write the sums anew, as somebody would who changes a number on purpose."""
+    (folder / SUMS).write_text("".join(f"{d}  {f}\n" for f, d in checksums(folder).items()))
+
+
+def test_a_publication_holds_scores_specifications_and_figures_but_no_image(published):
+    names = {path.name for path in published.rglob("*")}
+    assert {"record.json", "cases.csv", "leaderboard.csv", "README.md", "comparisons.tex"} <= names
+    assert any(name.startswith("dice_") and name.endswith(".pdf") for name in names)
+    pictures = [name for name in names if not name.endswith(".csv")]
+    assert not [name for name in pictures if name.startswith(("overlay", "worst"))]
+    assert not list(published.rglob("*.npz"))
+    assert "phantom" in (published / "README.md").read_text()
+    assert verify(published) == []
+
+
+def test_a_changed_score_is_found_whoever_changes_the_sums(published):
+    board = published / "report" / "leaderboard.csv"
+    text = board.read_text()
+    dice = text.splitlines()[1].split(",")[text.splitlines()[0].split(",").index("dice")]
+    board.write_text(text.replace(dice, "0.99"))
+    assert any("not the file" in fault for fault in verify(published))
+    reseal(published)
+    (fault,) = verify(published)
+    assert "leaderboard.csv, line 2, dice: published '0.99'" in fault
+
+
+def test_a_changed_word_in_a_printed_table_is_found(published):
+    board = published / "report" / "leaderboard.md"
+    board.write_text(board.read_text().replace("U-Net", "V-Net", 1))
+    reseal(published)
+    (fault,) = verify(published)
+    assert fault.startswith("report/leaderboard.md, line")
+
+
+def test_a_changed_case_is_damage(published):
+    cases = next(published.glob("runs/*/cases.csv"))
+    cases.write_text(cases.read_text().replace("scored", "missed", 1))
+    reseal(published)
+    assert any(cases.parent.name in fault for fault in verify(published))
+
+
+def test_a_run_that_is_gone_or_came_later_is_named(published):
+    folder = next(published.glob("runs/*"))
+    for path in folder.iterdir():
+        path.unlink()
+    folder.rmdir()
+    reseal(published)
+    faults = verify(published)
+    assert f"run {folder.name}: listed, but not there" in faults
+
+
+def test_a_record_under_another_specification_is_found(published):
+    path = next(published.glob("runs/*/record.json"))
+    record = json.loads(path.read_text())
+    record["spec"]["seed"] = 5
+    path.write_text(json.dumps(record))
+    own = path.parent / "SHA256SUMS"
+    own.write_text("\n".join(line for line in own.read_text().splitlines() if "record" not in line))
+    reseal(published)
+    assert verify(published)
+
+
+def test_a_name_is_taken_once_and_a_stale_report_is_refused(results):
+    folder = results(unet=0.9, attention_unet=0.8)
+    publish(folder, "first", formats=())
+    with pytest.raises(BenchmarkError, match="taken"):
+        publish(folder, "first", formats=())
+    publish(folder, "first", replace=True, formats=())
+    with pytest.raises(BenchmarkError, match="expected a name"):
+        publish(folder, "../elsewhere")
+    for path in sorted(next(folder.glob("runs/*")).glob("record.json")):
+        path.unlink()
+    with pytest.raises(BenchmarkError, match="gone or newer"):
+        publish(folder, "second")
+    assert not list((folder / "published").glob(".*"))
+
+
+def test_a_publication_can_be_published_anew_from_itself(published, tmp_path):
+    again = publish(published, "again", into=tmp_path / "other", formats=())
+    assert verify(again) == []
+    board = "report/leaderboard.csv"
+    assert (again / board).read_bytes() == (published / board).read_bytes()
+
+
+def test_the_change_is_paired_by_patient_and_protocols_that_differ_are_said(results):
+    first = publish(results("a", unet=0.8, attention_unet=0.9), "a", formats=())
+    second = publish(results("b", rules=99, unet=0.85), "b", formats=())
+    unet, attention = compare_publications(first, second)
+    if unet.title != "U-Net":
+        unet, attention = attention, unet
+    assert unet.patients == 6
+    # The same noise on both sides: the change of the mean is the change of every patient.
+    assert unet.difference.mean == pytest.approx(0.05)
+    assert unet.difference.high - unet.difference.low < 1e-9
+    assert unet.rank == (2, 1)
+    assert "rules" in unet.protocol
+    assert attention.dice[1] is None
+    assert attention.difference is None
+
+
+def test_the_commands(results, capsys):
+    folder = results(unet=0.9, attention_unet=0.8)
+    at = ["--results", str(folder)]
+    assert main(["publish", "one", *at]) == 0
+    assert main(["verify", "one", *at]) == 0
+    assert "follows from the per-case scores" in capsys.readouterr().out
+    assert main(["diff", "one", "one", *at]) == 0
+    assert "+0.000" in capsys.readouterr().out
+    (folder / "published" / "one" / "README.md").write_text("I won.")
+    assert main(["verify", "one", *at]) == 1
+    assert "README.md" in capsys.readouterr().out
+    assert main(["verify", "two", *at]) == 2
+    assert "expected a publication" in capsys.readouterr().err
