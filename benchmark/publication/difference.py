@@ -82,7 +82,7 @@ class _Side:
                 filter(None, [row["variant"], group.protocol_hash if group.others else ""])
             )
             cell = (row["dataset"], row["source"], row["architecture"], variant)
-            self.rows[cell] = row.to_dict()
+            self.rows[cell] = {str(name): value for name, value in row.items()}
             self._patients[cell] = _patients(group, row["architecture"], row["variant"])
             self._facts[cell] = _facts(records, row["protocol_hash"])
 
