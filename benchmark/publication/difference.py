@@ -102,7 +102,7 @@ def _patients(group: Group, architecture: str, variant: str) -> pd.Series[float]
 def _facts(records: Sequence[Mapping[str, Any]], protocol_hash: str) -> dict[str, Any]:
     """Return what a protocol hash stands for: protocol, rules and files."""
     spec = next(each["spec"] for each in records if each["protocol_hash"] == protocol_hash)
-    return {**spec["protocol"], "rules": spec["rules"], "fingerprint": spec["fingerprint"]}
+    return {**spec["protocol"], "rules": spec.get("rules"), "fingerprint": spec["fingerprint"]}
 
 
 def _change(cell: Cell, sides: tuple[_Side, _Side], seed: int) -> Change:

@@ -150,7 +150,7 @@ def _facts(name: str, records: Records, files: Sequence[str]) -> dict[str, Any]:
                 "source": spec["source"],
                 "release": record.get("release", ""),
                 "fingerprint": spec["fingerprint"],
-                "rules": spec["rules"],
+                "rules": spec.get("rules"),
                 "protocol": spec["protocol"],
             }
     environment = describe()
