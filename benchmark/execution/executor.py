@@ -67,5 +67,15 @@ class Executor(Protocol):
     def prepares(self) -> bool:
         """Whether a worker may start up beside the one whose slot it is going to fill."""
 
+    def slots(self, jobs: int | None) -> list[Slot]:
+        """Return the shares that run one worker each.
+
+        Args:
+            jobs: How many; by default as many as there is room for.
+
+        Raises:
+            BenchmarkError: There cannot be as many.
+        """
+
     def start(self, order: Order, slot: Slot, inbox: Inbox) -> Worker:
         """Start a worker for such an order; what it says goes to the inbox."""

@@ -12,13 +12,12 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from benchmark.execution.executor import Inbox
 from benchmark.execution.order import Order
-from benchmark.execution.slots import Slot
+from benchmark.execution.slots import Slot, make_slots
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HOST = socket.gethostname()
@@ -139,6 +138,10 @@ class LocalExecutor:
     """Starts workers on this machine."""
 
     prepares = True
+
+    def slots(self, jobs: int | None) -> list[Slot]:
+        """Return the shares of this machine: one for each GPU, and one where there is none."""
+        return make_slots(jobs)
 
     def start(self, order: Order, slot: Slot, inbox: Inbox) -> WorkerProcess:
         """Start a worker for such an order; what it says goes to the inbox."""

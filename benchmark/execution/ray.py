@@ -12,6 +12,7 @@ of this project at the same place on a node would be run instead.
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -58,14 +59,20 @@ def connected(
     import ray
 
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-    except (ConnectionError, RuntimeError, ValueError, ImportError, ray.exceptions.RayError) as error:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except (
+        ConnectionError,
+        RuntimeError,
+        ValueError,
+        ImportError,
+        ray.exceptions.RayError,
+    ) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise _no_cluster(address, first) from None
     try:
         nodes = [
             Node(int(node["Resources"].get("CPU", 0)), int(node["Resources"].get("GPU", 0)))
-            for node in ray.nodes()
+            for node in ray.nodes()  # type: ignore[no-untyped-call]
             if node["Alive"]
         ]
         yield RayExecutor(share_out(nodes, cpus=cpus, gpus=gpus))
@@ -88,13 +95,23 @@ class RayExecutor:
 
         self.share = share
         self._code = ray.put(pack_code())
-        self._actor = ray.remote(_bootstrap()).options(
+        self._actor: Any = ray.remote(_bootstrap()).options(
             num_cpus=share.cpus,
             num_gpus=share.gpus,
             max_restarts=0,
             max_task_retries=0,
             max_concurrency=2,  # a signal has to come through while a worker is listened to
         )
+
+    def slots(self, jobs: int | None) -> list[Slot]:
+        """Return one slot for each run that finds a place now.
+
+        More may be asked for: what finds no place waits in Ray, for nodes that are still to come.
+        """
+        if jobs is not None and jobs < 1:
+            raise BenchmarkError(f"--jobs {jobs}: expected 1 or more.")
+        count = jobs or self.share.places
+        return [Slot(number, count) for number in range(count)]
 
     def start(self, order: Order, slot: Slot, inbox: Inbox) -> RemoteWorker:
         """Ask for a seat for such an order; what its worker says goes to the inbox."""

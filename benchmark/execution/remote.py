@@ -47,7 +47,7 @@ class Failed(Exception):
 
 
 class Seat(Protocol):
-    """A place for one run on some machine, and a :class:`benchmark.execution.node.Station` there."""
+    """A place for one run, with a :class:`benchmark.execution.node.Station` in it."""
 
     def place(self, wait_s: float) -> str:
         """Return the machine's name, or nothing while there is no place.

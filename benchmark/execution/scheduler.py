@@ -44,7 +44,7 @@ class Limits:
     """How long a run may take.
 
     Attributes:
-        run_s: Seconds from its order, or from its place where it had to wait for one, to its record.
+        run_s: Seconds from its order to its record, without waiting for a place.
         silence_s: Seconds without a sign of life: a stage, a prepared case, an epoch.
     """
 

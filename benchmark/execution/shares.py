@@ -56,7 +56,5 @@ def share_out(nodes: Sequence[Node], *, cpus: int | None = None, gpus: int | Non
         )
     if cpus is None:
         cpus = min(max(1, node.cpus // max(1, node.gpus // gpus if gpus else 1)) for node in fit)
-    places = sum(
-        min(node.cpus // cpus, node.gpus // gpus if gpus else node.cpus) for node in fit
-    )
+    places = sum(min(node.cpus // cpus, node.gpus // gpus if gpus else node.cpus) for node in fit)
     return Share(cpus, gpus, places)
