@@ -278,10 +278,12 @@ def test_what_a_station_left_behind_is_swept_up(tmp_path):
     dead.mkdir(parents=True)
     (dead / "alive").touch()
     with try_lock(tmp_path / "attempts" / "other" / "alive"):
-        mine = Station(tmp_path, cpus=99, gpus=0)._own_folder()
+        station = Station(tmp_path, cpus=99, gpus=0)
+        mine = station._own_folder()
         assert sorted(path.name for path in (tmp_path / "attempts").iterdir()) == sorted(
             ["other", mine.name]
         )
+    station.leave()
 
 
 def test_runs_on_one_machine_have_processors_of_their_own(tmp_path, monkeypatch):
