@@ -177,7 +177,6 @@ def _bootstrap() -> type:
 
         def open(self) -> str:
             """Unpack the code, make the station, and return the node's name."""
-            import getpass
             import hashlib
             import io
             import os
@@ -189,7 +188,13 @@ def _bootstrap() -> type:
             import uuid
             import zipfile
 
-            scratch = pathlib.Path(tempfile.gettempdir()) / f"cardiac-benchmark-{getpass.getuser()}"
+            scratch = pathlib.Path(tempfile.gettempdir()) / f"cardiac-benchmark-{os.getuid()}"
+            scratch.mkdir(mode=0o700, exist_ok=True)
+            if scratch.stat().st_uid != os.getuid():
+                raise PermissionError(
+                    f"{scratch} on {socket.gethostname()}: expected a folder of our own, found "
+                    "another user's. Set TMPDIR to another place before `ray start`."
+                )
             place = scratch / "code" / hashlib.sha256(self._code).hexdigest()[:16]
             if not place.exists():
                 fresh = place.with_name(f".{uuid.uuid4().hex}")
