@@ -219,26 +219,33 @@ def _bootstrap() -> type:
 
 
 def _knock(address: str) -> None:
-    """Refuse an address where nothing answers; Ray itself would try for minutes.
+    """Refuse an address where no cluster answers; Ray itself would try for minutes.
+
+    Ray speaks gRPC, whose two sides begin with a SETTINGS frame (RFC 9113, section 3.4).
 
     Raises:
-        BenchmarkError: No connection within seconds.
+        BenchmarkError: Nothing answers within seconds, or something else.
     """
-    host, _, port = address.partition("://")[2].rpartition(":") if "://" in address else (
-        address.rpartition(":")
-    )  # fmt: skip
+    host, _, port = address.rpartition("://")[2].rpartition(":")
     if not (host and port.isdecimal()):
-        return
+        return  # a word such as "auto", which Ray judges at once
     try:
-        socket.create_connection((host.strip("[]"), int(port)), KNOCK_S).close()
+        with socket.create_connection((host.strip("[]"), int(port)), KNOCK_S) as there:
+            if os.environ.get("RAY_USE_TLS") == "1":
+                return
+            there.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
+            answer = there.recv(9)
     except (OSError, OverflowError) as error:
         raise _no_cluster(address, str(error)) from None
+    if answer[3:4] != b"\x04":
+        raise _no_cluster(address, "what answers there is none")
 
 
 def _no_cluster(address: str, why: str) -> BenchmarkError:
     return BenchmarkError(
-        f"--address {address}: expected a Ray cluster that this machine is part of: {why}. Start "
-        "one (`ray start --head`), or join it (`ray start --address HOST:PORT --num-cpus 0`)."
+        f"--address {address}: expected a Ray cluster that this machine is part of: "
+        f"{why.rstrip('.')}. Start one (`ray start --head`), or join it "
+        "(`ray start --address HOST:PORT --num-cpus 0`)."
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import socket
+import threading
 import time
 
 import pytest
@@ -31,6 +32,28 @@ def test_an_address_where_nothing_listens_is_refused_at_once(tmp_path, capsys):
     said = capsys.readouterr().err
     assert f"--address {address}: expected a Ray cluster" in said
     assert "ray start --head" in said
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [(b"HTTP/1.1 400 Bad Request\r\n", "what answers there is none"), (b"", "timed out")],
+)
+def test_a_port_where_something_else_listens_is_refused(monkeypatch, answer, why):
+    monkeypatch.setattr(ray, "KNOCK_S", 0.3)
+
+    def serve():
+        peer, _ = server.accept()
+        with peer:
+            peer.sendall(answer)
+            while peer.recv(100):
+                pass
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with pytest.raises(BenchmarkError, match=why):
+            ray._knock(f"127.0.0.1:{server.getsockname()[1]}")
+        thread.join()
 
 
 @pytest.mark.parametrize(

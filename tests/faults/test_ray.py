@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -26,11 +28,16 @@ NODE = {"num_cpus": 1, "object_store_memory": 200 * 2**20}
 
 
 @pytest.fixture
-def cluster(monkeypatch, tmp_path):
+def scratch() -> Iterator[Path]:
+    """A folder with a short name: Ray's sockets lie in it, whose paths have 107 bytes at most."""
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def cluster(monkeypatch, scratch):
     """Two nodes with a processor each, on this machine; their disk is not ours."""
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
     monkeypatch.setenv("TMPDIR", str(scratch))
     from ray.cluster_utils import Cluster
 
