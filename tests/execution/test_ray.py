@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import socket
 import threading
@@ -43,7 +44,7 @@ def test_a_port_where_something_else_listens_is_refused(monkeypatch, answer, why
 
     def serve():
         peer, _ = server.accept()
-        with peer:
+        with peer, contextlib.suppress(ConnectionResetError):
             peer.sendall(answer)
             while peer.recv(100):
                 pass
