@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import platform
 import shutil
@@ -14,6 +15,9 @@ PACKAGES = (
     "tensorflow", "keras", "jax", "torch", "numpy", "nibabel", "opencv-python-headless",
     "albumentations", "grain", "pandas", "mlflow",
 )  # fmt: skip
+
+# Beside the packages where they were sent to another machine, in place of the repository.
+GIT_FILE = "git-state.json"
 
 
 def describe() -> dict[str, Any]:
@@ -49,8 +53,15 @@ def gpu_names() -> list[str]:
 
 
 def git_state() -> dict[str, Any]:
-    """Return commit and whether the tree differs from it; empty outside a repository."""
+    """Return commit and whether the tree differs from it; empty outside a repository.
+
+    Code that was sent from elsewhere says it itself.
+    """
     root = Path(__file__).resolve().parent.parent
+    sent = root / GIT_FILE
+    if sent.is_file():
+        state: dict[str, Any] = json.loads(sent.read_text(encoding="utf-8"))
+        return state
 
     def ask(*words: str) -> str | None:
         try:

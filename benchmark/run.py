@@ -11,11 +11,13 @@ from rich.console import Console
 
 from benchmark import reporting
 from benchmark.errors import BenchmarkError
+from benchmark.execution.executor import Executor
+from benchmark.execution.local import LocalExecutor
 from benchmark.execution.locks import locked
 from benchmark.execution.order import Order
 from benchmark.execution.progress import ProgressDisplay
 from benchmark.execution.scheduler import Limits, Scheduler
-from benchmark.execution.slots import Slot, make_slots
+from benchmark.execution.slots import Slot
 from benchmark.execution.state import State
 from benchmark.execution.status import StatusFile
 from benchmark.experiment.plan import Plan
@@ -23,23 +25,32 @@ from benchmark.experiment.show import show_header
 from benchmark.experiment.sources import ensure_phantoms
 
 
-def run_plan(plan: Plan, results: Path, console: Console, *, jobs: int | None = None) -> int:
+def run_plan(
+    plan: Plan,
+    results: Path,
+    console: Console,
+    *,
+    jobs: int | None = None,
+    executor: Executor | None = None,
+) -> int:
     """Execute what is pending, write the report, and return the exit code.
 
     Args:
         plan: What is to be done.
         results: Results folder; made if absent.
         console: Where progress and the leaderboard are shown.
-        jobs: Runs that go on at once; by default one for each GPU, and one without.
+        jobs: Runs that go on at once; by default as many as the executor finds room for.
+        executor: Where they are carried out; by default on this machine.
 
     Returns:
         0 if every run of the plan is ok, 1 if some failed, 130 if the user interrupted.
     """
     begin = time.monotonic()
-    slots = make_slots(jobs)
+    executor = executor or LocalExecutor()
+    slots = executor.slots(jobs)
     show_header(plan, console, slots=len(slots))
     if plan.pending:
-        code = _execute(plan, results, console, slots)
+        code = _execute(plan, results, console, executor, slots)
     else:
         console.print("Nothing to run: every run of the plan has its record.")
         records = reporting.plan_records(plan, results, console)
@@ -51,7 +62,9 @@ def run_plan(plan: Plan, results: Path, console: Console, *, jobs: int | None = 
     return code
 
 
-def _execute(plan: Plan, results: Path, console: Console, slots: Sequence[Slot]) -> int:
+def _execute(
+    plan: Plan, results: Path, console: Console, executor: Executor, slots: Sequence[Slot]
+) -> int:
     from benchmark.tracking.live import Tracker
 
     try:
@@ -67,7 +80,7 @@ def _execute(plan: Plan, results: Path, console: Console, slots: Sequence[Slot])
     files: list[Path] = []
     interrupted = True
     try:
-        executed, interrupted = _schedule(plan, results, console, slots, tracker)
+        executed, interrupted = _schedule(plan, results, console, executor, slots, tracker)
         records = reporting.plan_records(plan, results, console)
         files = reporting.write(records, results)
     finally:
@@ -94,7 +107,12 @@ def _execute(plan: Plan, results: Path, console: Console, slots: Sequence[Slot])
 
 
 def _schedule(
-    plan: Plan, results: Path, console: Console, slots: Sequence[Slot], tracker: Any
+    plan: Plan,
+    results: Path,
+    console: Console,
+    executor: Executor,
+    slots: Sequence[Slot],
+    tracker: Any,
 ) -> tuple[list[dict[str, Any]], bool]:
     """Execute what is pending; return the records met, and whether the user interrupted."""
     orders = []
@@ -112,4 +130,6 @@ def _schedule(
         ProgressDisplay(console, state) as display,
     ):
         listeners = [state, status, display, tracker]
-        return Scheduler(orders, listeners, tell, slots=slots, limits=limits).run()
+        return Scheduler(
+            orders, listeners, tell, slots=slots, limits=limits, executor=executor
+        ).run()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ from benchmark.commands import Commands, console, results_option
 from benchmark.errors import BenchmarkError
 
 if TYPE_CHECKING:
+    from benchmark.execution.executor import Executor
     from benchmark.experiment.plan import Plan
 
 
@@ -24,6 +27,22 @@ def add(commands: Commands) -> None:
         "--jobs", type=int, metavar="N",
         help="runs that go on at once (default: one for each GPU, one without); on a CPU they "
         "share its cores and their times are not those of a run alone",
+    )  # fmt: skip
+    run.add_argument(
+        "--executor", choices=("local", "ray"), default="local",
+        help="where runs are carried out: on this machine (default), or on a Ray cluster",
+    )  # fmt: skip
+    run.add_argument(
+        "--address", metavar="HOST:PORT",
+        help="the head of the Ray cluster (default: the one this machine belongs to)",
+    )  # fmt: skip
+    run.add_argument(
+        "--cpus", type=int, metavar="N",
+        help="processors that a run asks Ray for (default: a GPU's part of its node, or a node)",
+    )  # fmt: skip
+    run.add_argument(
+        "--gpus", type=int, metavar="N",
+        help="GPUs that a run asks Ray for (default: 1 where the cluster has any)",
     )  # fmt: skip
     run.set_defaults(command=_run)
     plan = commands.add_parser(
@@ -107,7 +126,23 @@ def _plan(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     from benchmark.run import run_plan
 
-    return run_plan(_make_plan(options), options.results, console(), jobs=options.jobs)
+    plan = _make_plan(options)
+    with _executor(options) as executor:
+        return run_plan(plan, options.results, console(), jobs=options.jobs, executor=executor)
+
+
+@contextmanager
+def _executor(options: argparse.Namespace) -> Iterator[Executor | None]:
+    if options.executor == "ray":
+        from benchmark.execution.ray import connected
+
+        with connected(options.address, cpus=options.cpus, gpus=options.gpus) as executor:
+            yield executor
+        return
+    for name in ("address", "cpus", "gpus"):
+        if getattr(options, name) is not None:
+            raise BenchmarkError(f"--{name}: expected with --executor ray only. Leave it out.")
+    yield None
 
 
 def _report(options: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark import environment
-from benchmark.execution.local import WorkerProcess
+from benchmark.execution.executor import Worker
 from benchmark.execution.locks import try_lock
 from benchmark.execution.order import Order, new_record
 from benchmark.records import Damaged, read_record, write_record
@@ -18,7 +18,7 @@ _OUT_OF_MEMORY = ("bad_alloc", "out of memory", "cannot allocate memory", "resou
 
 
 def close(
-    order: Order, worker: WorkerProcess, *, status: str = "", because: str = "", total_s: float
+    order: Order, worker: Worker, *, status: str = "", because: str = "", total_s: float
 ) -> dict[str, Any] | None:
     """Return the record of a run whose worker has ended; write it where the worker could not.
 
@@ -43,7 +43,7 @@ def close(
 
 
 def _close(
-    order: Order, worker: WorkerProcess, status: str, because: str, total_s: float
+    order: Order, worker: Worker, status: str, because: str, total_s: float
 ) -> dict[str, Any]:
     damage = ""
     try:
@@ -67,7 +67,7 @@ def _close(
     return record
 
 
-def _reason(worker: WorkerProcess) -> tuple[str, str]:
+def _reason(worker: Worker) -> tuple[str, str]:
     """Return status and reason of a worker that died by itself or by another's hand."""
     code, tail = worker.returncode, _tail(worker.log)
     if code is not None and code < 0:

@@ -6,27 +6,23 @@ import contextlib
 import itertools
 import json
 import os
-import queue
 import signal
 import socket
 import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
 
 import psutil
 
+from benchmark.execution.executor import Inbox
 from benchmark.execution.order import Order
-from benchmark.execution.slots import Slot
+from benchmark.execution.slots import Slot, make_slots
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HOST = socket.gethostname()
 
 _numbers = itertools.count()
-
-# What a worker says, or None when it has ended and will say no more.
-Message = tuple["WorkerProcess", dict[str, Any] | None]
 
 
 class WorkerProcess:
@@ -42,14 +38,15 @@ class WorkerProcess:
         inbox: Receives what the worker says.
     """
 
-    def __init__(
-        self, backend: str, results: Path, slot: Slot, inbox: queue.Queue[Message]
-    ) -> None:
+    # It starts at once, and where it is gone so is the scheduler.
+    waiting = False
+    lost = ""
+
+    def __init__(self, backend: str, results: Path, slot: Slot, inbox: Inbox) -> None:
         self.backend = backend
         self.slot = slot
         self._inbox = inbox
-        self.log = results / "runs" / f".spare-{HOST}-{os.getpid()}-{next(_numbers)}.log"
-        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.log = spare_log(results)
         environment = {
             "TF_CPP_MIN_LOG_LEVEL": "2",
             **os.environ,
@@ -94,11 +91,7 @@ class WorkerProcess:
 
         That of an earlier attempt stays beside it.
         """
-        if self.log != path:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if path.exists():
-                path.replace(path.with_name("log.earlier.txt"))
-            self.log = self.log.rename(path)
+        self.log = keep_log(self.log, path)
 
     def dump(self) -> None:
         """Have the worker write to its log where each of its threads is."""
@@ -117,8 +110,7 @@ class WorkerProcess:
         self.kill()
         self._close_input()
         self._process.wait()
-        if self.log.name.startswith(".spare"):
-            self.log.unlink(missing_ok=True)
+        remove_spare(self.log)
 
     def _close_input(self) -> None:
         assert self._process.stdin is not None
@@ -140,6 +132,43 @@ class WorkerProcess:
                     self._inbox.put((self, json.loads(line)))
         self._process.wait()
         self._inbox.put((self, None))
+
+
+class LocalExecutor:
+    """Starts workers on this machine."""
+
+    prepares = True
+
+    def slots(self, jobs: int | None) -> list[Slot]:
+        """Return the shares of this machine: one for each GPU, and one where there is none."""
+        return make_slots(jobs)
+
+    def start(self, order: Order, slot: Slot, inbox: Inbox) -> WorkerProcess:
+        """Start a worker for such an order; what it says goes to the inbox."""
+        return WorkerProcess(order.spec.protocol.backend, order.results, slot, inbox)
+
+
+def spare_log(results: Path) -> Path:
+    """Return a file for what a worker prints before it begins to work on a run."""
+    log = results / "runs" / f".spare-{HOST}-{os.getpid()}-{next(_numbers)}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    return log
+
+
+def keep_log(log: Path, path: Path) -> Path:
+    """Give a log its name in the folder of its run; that of an earlier attempt stays beside it."""
+    if log != path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            path.replace(path.with_name("log.earlier.txt"))
+        log = log.rename(path)
+    return log
+
+
+def remove_spare(log: Path) -> None:
+    """Remove the log of a worker that worked on no run."""
+    if log.name.startswith(".spare"):
+        log.unlink(missing_ok=True)
 
 
 def sweep(results: Path) -> None:

@@ -23,6 +23,10 @@ class Order:
         results: Results folder.
         release: What the files are if not the official release, for the record.
         seen: When the record that the plan knows was finished; empty where it knows none.
+        attempt: It is the attempt-th, from 1: those before lost the machine they were on.
+        scratch: On a machine that shares no disk with the scheduler: where prepared cases and
+            phantoms are kept from run to run. None where the order is carried out at home.
+        phantom: Patients and seed of the phantom at `root`, for a machine that lacks it.
     """
 
     spec: RunSpec
@@ -31,6 +35,14 @@ class Order:
     results: Path
     release: str = ""
     seen: str = ""
+    attempt: int = 1
+    scratch: Path | None = None
+    phantom: tuple[int, int] | None = None
+
+    @property
+    def cache(self) -> Path:
+        """Where prepared cases lie."""
+        return (self.scratch or self.results) / "cache"
 
     @property
     def folder(self) -> Path:
@@ -57,6 +69,9 @@ class Order:
                 "results": str(self.results),
                 "release": self.release,
                 "seen": self.seen,
+                "attempt": self.attempt,
+                "scratch": str(self.scratch) if self.scratch else None,
+                "phantom": self.phantom,
             }
         )
 
@@ -71,6 +86,9 @@ class Order:
             Path(plain["results"]),
             plain["release"],
             plain["seen"],
+            plain["attempt"],
+            Path(plain["scratch"]) if plain["scratch"] else None,
+            tuple(plain["phantom"]) if plain["phantom"] else None,
         )
 
 
@@ -100,5 +118,6 @@ def new_record(order: Order, started: datetime.datetime) -> dict[str, Any]:
         "protocol_hash": spec.protocol_hash,
         "profile": order.profile,
         "release": order.release,
+        "attempts": order.attempt,
         "started_utc": started.isoformat(timespec="seconds"),
     }

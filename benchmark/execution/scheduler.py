@@ -6,12 +6,13 @@ import queue
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from benchmark.execution.closing import close
+from benchmark.execution.executor import Executor, Inbox, Worker
 from benchmark.execution.interruption import Interruption
-from benchmark.execution.local import Message, WorkerProcess, sweep
+from benchmark.execution.local import LocalExecutor, sweep
 from benchmark.execution.locks import is_locked
 from benchmark.execution.order import Order, finished_elsewhere
 from benchmark.execution.slots import Slot
@@ -21,6 +22,8 @@ from benchmark.experiment.spec import RunSpec
 POLL_S = 0.5
 # What a worker is given between being asked to end and being made to.
 GRACE_S = 5.0
+# How often a run is begun whose machine is lost: one that takes its machines down ends some time.
+MOST_ATTEMPTS = 3
 
 
 class Listener(Protocol):
@@ -41,7 +44,7 @@ class Limits:
     """How long a run may take.
 
     Attributes:
-        run_s: Seconds from its order to its record.
+        run_s: Seconds from its order to its record, without waiting for a place.
         silence_s: Seconds without a sign of life: a stage, a prepared case, an epoch.
     """
 
@@ -54,7 +57,7 @@ class Job:
     """A run that goes on."""
 
     order: Order
-    worker: WorkerProcess
+    worker: Worker
     began_s: float
     heard_s: float
     # Why this process ends it: "timeout" or "user", with a sentence; empty while it does not.
@@ -77,6 +80,7 @@ class Scheduler:
         tell: Shows a sentence to the user.
         slots: Shares of the machine.
         limits: How long a run may take.
+        executor: Starts the workers; by default on this machine.
     """
 
     def __init__(
@@ -87,6 +91,7 @@ class Scheduler:
         *,
         slots: Sequence[Slot] = (Slot(),),
         limits: Limits | None = None,
+        executor: Executor | None = None,
     ) -> None:
         self._pending = deque(orders)
         self._elsewhere: list[Order] = []  # another invocation runs them
@@ -97,9 +102,12 @@ class Scheduler:
         self._tell = tell
         self._slots = slots
         self._limits = limits or Limits()
-        self._inbox: queue.Queue[Message] = queue.Queue()
+        self._executor = executor or LocalExecutor()
+        self._stopping = False
+        self._begun: set[str] = set()
+        self._inbox: Inbox = queue.Queue()
         self._jobs: dict[Slot, Job] = {}
-        self._spares: dict[Slot, WorkerProcess] = {}
+        self._spares: dict[Slot, Worker] = {}
         self._records: list[dict[str, Any]] = []
 
     def run(self) -> tuple[list[dict[str, Any]], bool]:
@@ -120,7 +128,9 @@ class Scheduler:
                 while self._jobs or (self._waiting and not interruption.asked):
                     if interruption.asked > 1:
                         self._end_all()
-                    if not interruption.asked:
+                    if interruption.asked:
+                        self._withdraw()
+                    else:
                         self._fill()
                     self._hear()
                     self._check_limits()
@@ -132,6 +142,20 @@ class Scheduler:
     @property
     def _waiting(self) -> bool:
         return bool(self._pending or self._elsewhere)
+
+    def _withdraw(self) -> None:
+        """Take back the orders whose workers have no place yet; start no other."""
+        self._stopping = True
+        for slot, job in list(self._jobs.items()):
+            if not job.worker.waiting:
+                continue
+            job.worker.dismiss()
+            if job.order.spec.key not in self._begun:
+                del self._jobs[slot]
+                self._pending.append(job.order)
+            else:  # listeners were told of it: it is to have an end
+                job.ending, job.because = "user", "the user stopped it after its machine was lost"
+                self._close(slot, job)
 
     def _fill(self) -> None:
         """Give every free slot an order, if there is one that no other invocation works on."""
@@ -170,11 +194,15 @@ class Scheduler:
         if record is None:
             return False
         self._records.append(record)
-        self._total -= 1
+        if order.spec.key in self._begun:  # here too, until its machine was lost
+            for listener in self._listeners:
+                listener.run_finished(order.spec, record)
+        else:
+            self._total -= 1
         self._tell(f"{order.spec.name}: another invocation has run it: {record['status']}.")
         return True
 
-    def _worker_for(self, order: Order, slot: Slot) -> WorkerProcess:
+    def _worker_for(self, order: Order, slot: Slot) -> Worker:
         spare = self._spares.pop(slot, None)
         if spare is not None:
             if spare.backend == order.spec.protocol.backend and spare.returncode is None:
@@ -182,8 +210,8 @@ class Scheduler:
             spare.dismiss()
         return self._start(order, slot)
 
-    def _start(self, order: Order, slot: Slot) -> WorkerProcess:
-        return WorkerProcess(order.spec.protocol.backend, order.results, slot, self._inbox)
+    def _start(self, order: Order, slot: Slot) -> Worker:
+        return self._executor.start(order, slot, self._inbox)
 
     def _hear(self) -> None:
         """Take one message of a worker, if one comes soon."""
@@ -213,11 +241,16 @@ class Scheduler:
 
     def _begin(self, job: Job) -> None:
         job.begun = True
+        if job.order.spec.key in self._begun:
+            return  # another attempt at the same run
+        self._begun.add(job.order.spec.key)
         self._started += 1
         for listener in self._listeners:
             listener.run_started(job.order.spec, self._started, self._total)
 
     def _prepare_next(self, slot: Slot) -> None:
+        if not self._executor.prepares:
+            return
         if slot not in self._spares and len(self._pending) > len(self._spares):
             self._spares[slot] = self._start(self._pending[len(self._spares)], slot)
 
@@ -228,6 +261,8 @@ class Scheduler:
                 if now > job.ending_s + GRACE_S:
                     job.worker.kill()
                 continue
+            if job.worker.waiting:
+                job.began_s = job.heard_s = now
             if now > job.began_s + self._limits.run_s:
                 self._end(job, f"took longer than {self._limits.run_s:g} s (limits.run_s)")
             elif now > job.heard_s + self._limits.silence_s:
@@ -245,11 +280,18 @@ class Scheduler:
         for job in self._jobs.values():
             if job.ending != "user":
                 job.ending, job.because = "user", "the worker was ended by the user"
+                job.ending_s = time.monotonic()
                 job.worker.kill()
 
     def _close(self, slot: Slot, job: Job) -> None:
         del self._jobs[slot]
-        status = {"user": "killed"}.get(job.ending, job.ending)
+        if job.worker.lost and not job.ending:
+            if job.order.attempt < MOST_ATTEMPTS and not self._stopping:
+                self._begin_again(job)
+                return
+            job.ending = "lost"
+            job.because = f"{job.worker.lost}; the run was begun {job.order.attempt} times"
+        status = {"user": "killed", "lost": "killed"}.get(job.ending, job.ending)
         record = close(
             job.order, job.worker, status=status, because=job.because,
             total_s=time.monotonic() - job.began_s,
@@ -263,3 +305,14 @@ class Scheduler:
         self._records.append(record)
         for listener in self._listeners:
             listener.run_finished(job.order.spec, record)
+
+    def _begin_again(self, job: Job) -> None:
+        """Have a run whose machine is lost taken up on another, from its last checkpoint here."""
+        name = job.order.spec.name
+        self._tell(f"{name}: {job.worker.lost}; it is taken up again on another machine.")
+        job.worker.dismiss()
+        if job.begun:
+            for listener in self._listeners:
+                stage = {"event": "stage", "stage": "waiting for another machine"}
+                listener.event(job.order.spec, stage)
+        self._pending.appendleft(replace(job.order, attempt=job.order.attempt + 1))

@@ -13,22 +13,21 @@ import faulthandler
 import json
 import math
 import os
-import shutil
 import signal
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import IO, Any
 
 from benchmark import environment
 from benchmark.errors import BenchmarkError, Diverged
+from benchmark.execution.folder import clear
 from benchmark.execution.locks import try_lock
 from benchmark.execution.order import Order, finished_elsewhere, new_record
 from benchmark.execution.slots import stay_on_own_processors
-from benchmark.records import SUMS, WEIGHTS, write_record
+from benchmark.records import write_record
 from benchmark.timing import Stopwatch, peak_rss_mib, summarise_steps
 
 # How often a worker says that it takes steps, at most.
@@ -75,7 +74,7 @@ def execute(order: Order, emit: Events, *, started_s: float) -> dict[str, Any]:
 
     record = new_record(order, datetime.datetime.now(datetime.UTC))
     watch = Stopwatch()
-    _clear(order.folder)
+    clear(order.folder)
     try:
         _run(order, emit, record, watch)
         record["status"] = "ok"
@@ -100,19 +99,6 @@ def execute(order: Order, emit: Events, *, started_s: float) -> dict[str, Any]:
     return record
 
 
-def _clear(folder: Path) -> None:
-    """Remove what an earlier attempt left, so that no file of it is taken for one of this run.
-
-    Checkpoints stay: they say themselves whose they are.
-    """
-    for partial in (*folder.glob(".*.tmp"), *folder.glob("partial-*")):
-        partial.unlink()
-    for name in ("record.json", SUMS, "epochs.csv", "cases.csv", "clinical.csv", WEIGHTS):
-        (folder / name).unlink(missing_ok=True)
-    for name in ("predictions", "slices"):
-        shutil.rmtree(folder / name, ignore_errors=True)
-
-
 def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -> None:
     import numpy as np
 
@@ -123,6 +109,7 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
     from benchmark.evaluation.cases import evaluate, unannotated_classes
     from benchmark.evaluation.inference import Predictor
     from benchmark.evaluation.postprocessing import choose
+    from benchmark.execution.away import files_here
     from benchmark.training import devices
     from benchmark.training.fit import fit
     from datasets.splits import make_split
@@ -134,7 +121,7 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
     with watch.span("preprocessing_s"):
         emit({"event": "stage", "stage": "preparing data"})
         try:
-            cases = datasets.read_cases(spec.dataset, order.root)
+            cases = datasets.read_cases(spec.dataset, files_here(order))
             split = make_split(
                 protocol.split,
                 cases,
@@ -150,7 +137,7 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
                  for side in ("train", "validation", "test")}  # fmt: skip
         record["split"] = {side: sorted({case.patient for case in members})
                            for side, members in sides.items()}  # fmt: skip
-        cache = Cache(order.results / "cache", info, protocol.spacing_mm)
+        cache = Cache(order.cache, info, protocol.spacing_mm)
 
         tell = progress(emit, "preparing data")
 

@@ -84,7 +84,12 @@ def write(
         for group in content.values():
             for each in group:
                 file.write(each.reshape(-1).view(np.uint8).data)
-    for old in _files(path.parent)[KEPT:]:
+    prune(path.parent)
+
+
+def prune(folder: Path) -> None:
+    """Remove the checkpoints of a run that are older than the one before the last."""
+    for old in _files(folder)[KEPT:]:
         old.unlink()
 
 

@@ -38,11 +38,11 @@ emit(event="begun")
 
 
 @pytest.fixture
-def execute(monkeypatch, tmp_path, spec):
-    """Run one body of Python per order, in order; returns records and whether interrupted."""
+def replace_work(monkeypatch):
+    """Have workers do one body of Python per seed in place of their work."""
     original = subprocess.Popen
 
-    def run(*bodies, listeners=(), tell=lambda text: None, slots=None, limits=None, seen=""):
+    def replace(*bodies):
         by_seed = "\n".join(
             f"if seed == {seed}:\n{textwrap.indent(textwrap.dedent(body), '    ')}"
             for seed, body in enumerate(bodies)
@@ -54,11 +54,26 @@ def execute(monkeypatch, tmp_path, spec):
             return original(command, **options)
 
         monkeypatch.setattr(local.subprocess, "Popen", popen)
+
+    return replace
+
+
+@pytest.fixture
+def execute(replace_work, tmp_path, spec):
+    """Run one body of Python per order, in order; returns records and whether interrupted."""
+
+    def run(
+        *bodies, listeners=(), tell=lambda text: None, slots=None, limits=None, seen="",
+        executor=None,
+    ):  # fmt: skip
+        replace_work(*bodies)
         orders = [
             Order(dataclasses.replace(spec, seed=seed), "smoke", tmp_path, tmp_path, seen=seen)
             for seed in range(len(bodies))
         ]
-        return Scheduler(orders, listeners, tell, slots=slots or [Slot()], limits=limits).run()
+        return Scheduler(
+            orders, listeners, tell, slots=slots or [Slot()], limits=limits, executor=executor
+        ).run()
 
     return run
 
