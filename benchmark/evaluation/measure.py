@@ -20,15 +20,15 @@ from benchmark.evaluation.clinical import PHASES, myocardial_mass_g
 from benchmark.evaluation.contour import main_body
 from benchmark.evaluation.endpoints import VOXELS, Measured, ventricle, volume_of
 from benchmark.evaluation.overlap import Mask
-from benchmark.evaluation.quantities import QUANTITIES
+from benchmark.evaluation.quantities import METHODS, QUANTITIES
 from benchmark.evaluation.wall import mid_ventricular, wall_thickness
 
 Labels = npt.NDArray[np.integer]
-Seen = Mapping[tuple[str, str], "Measured"]
 
 _CHAMBERS = (("lv", "left_ventricle"), ("rv", "right_ventricle"))
 _SUFFIX = {"ED": "edv", "ES": "esv", "": "volume"}
 _WALL = ("lv_wall_mean", "lv_wall_max")
+_UNSEEN = echo.Seen(empty=True, ours=None, official=None)
 _SHAPE = ("la_diameter_max", "la_surface", "la_sphericity")
 
 
@@ -88,7 +88,8 @@ def measure_mask(
         view: `2CH` or `4CH` of an echo view, which names the method.
 
     Returns:
-        In the order of `QUANTITIES`. Of echo views the left ventricle alone is measured.
+        In the order of `METHODS` and `QUANTITIES`. Of echo views the left ventricle alone is
+        measured.
     """
     mask = HeartMask(label_map, spacing_mm, phase, view)
     if label_map.ndim == 2:
@@ -110,7 +111,7 @@ def measure_patient(
             is the reason why what needs it is not measurable.
 
     Returns:
-        In the order of `QUANTITIES`, methods in the order of `METHODS`.
+        In the order of `METHODS` and `QUANTITIES`.
     """
     placed = {(mask.view, mask.phase): mask for mask in masks if mask.phase or not beats}
     if dims == 2:
@@ -120,9 +121,7 @@ def measure_patient(
     return _ordered(_beat({phase: mask for (_, phase), mask in placed.items()}, classes))
 
 
-def _beat(
-    masks: Mapping[str, HeartMask], classes: Mapping[str, int]
-) -> Iterable[Measurement]:
+def _beat(masks: Mapping[str, HeartMask], classes: Mapping[str, int]) -> Iterable[Measurement]:
     """Both ends of the beat of a volume."""
     shown = {phase: masks.get(phase) for phase in PHASES}
     for prefix, name in _CHAMBERS:
@@ -136,9 +135,6 @@ def _beat(
         yield _measurement("lv_mass", mass)
     for phase in PHASES:
         yield from _wall(shown[phase], classes, phase)
-    for phase, mask in shown.items():
-        if mask is not None and "left_atrium" in classes:
-            yield from _atrium(mask, classes, phase)
 
 
 def _of_volume(mask: HeartMask, classes: Mapping[str, int]) -> Iterable[Measurement]:
@@ -155,12 +151,10 @@ def _of_volume(mask: HeartMask, classes: Mapping[str, int]) -> Iterable[Measurem
             yield _measurement("myocardium_volume", muscle)
     yield from _wall(mask, classes, mask.phase)
     if "left_atrium" in classes:
-        yield from _atrium(mask, classes, mask.phase)
+        yield from _atrium(mask, classes)
 
 
-def _volume(
-    mask: HeartMask | None, name: str, classes: Mapping[str, int], phase: str
-) -> Measured:
+def _volume(mask: HeartMask | None, name: str, classes: Mapping[str, int], phase: str) -> Measured:
     if mask is None:
         return Measured(math.nan, (f"no {phase} mask",))
     cut = _cut_off(mask.label_map == classes[name], name, phase)
@@ -169,9 +163,7 @@ def _volume(
     return volume_of(mask.label_map, name, classes[name], mask.spacing_mm, phase)
 
 
-def _wall(
-    mask: HeartMask | None, classes: Mapping[str, int], phase: str
-) -> Iterable[Measurement]:
+def _wall(mask: HeartMask | None, classes: Mapping[str, int], phase: str) -> Iterable[Measurement]:
     """Thickness of the wall: mean and thickest place of the mid-ventricular slices."""
     if not {"myocardium", "left_ventricle"} <= classes.keys():
         return
@@ -195,15 +187,12 @@ def _wall(
         yield _measurement(full, Measured(value, lacking), "mid_wall")
 
 
-def _atrium(
-    mask: HeartMask, classes: Mapping[str, int], phase: str
-) -> Iterable[Measurement]:
+def _atrium(mask: HeartMask, classes: Mapping[str, int]) -> Iterable[Measurement]:
     """All voxels count as volume; the shape is that of the largest piece, its holes filled."""
     structure = mask.label_map == classes["left_atrium"]
-    cut = _cut_off(structure, "left_atrium", phase, through=True)
-    volume = volume_of(
-        mask.label_map, "left_atrium", classes["left_atrium"], mask.spacing_mm, phase
-    )
+    cut = _cut_off(structure, "left_atrium", mask.phase, through=True)
+    label = classes["left_atrium"]
+    volume = volume_of(mask.label_map, "left_atrium", label, mask.spacing_mm, mask.phase)
     lacking = (cut,) if cut else volume.lacking
     yield _measurement("la_volume", Measured(volume.value, lacking))
     values = [math.nan] * len(_SHAPE)
@@ -229,6 +218,8 @@ def _one_view(mask: HeartMask, classes: Mapping[str, int]) -> Iterable[Measureme
     if seen.ours is not None:
         disks = seen.ours.diameters_mm
         volume = simpson.disks_ml(disks, disks, seen.ours.length_mm)
+    elif not lacking:
+        lacking = (_no_axis(mask.view, mask.phase),)
     method = f"simpson_{mask.view.lower() or 'single'}"
     yield _measurement(f"lv_{_SUFFIX[mask.phase]}", Measured(volume, lacking), method)
 
@@ -241,39 +232,41 @@ def _exam(
         return
     exam: dict[tuple[str, str], echo.Seen] = {}
     lacking: dict[tuple[str, str], tuple[str, ...]] = {}
-    for place in ((view, phase) for view in echo.VIEWS for phase in PHASES):
-        mask = masks.get(place)
+    for view, phase in ((view, phase) for view in echo.VIEWS for phase in PHASES):
+        mask = masks.get((view, phase))
         if mask is None:
-            exam[place] = echo.Seen(empty=True, ours=None, official=None)
-            lacking[place] = (f"no {place[0]} {place[1]} mask",)
+            exam[view, phase] = _UNSEEN
+            lacking[view, phase] = (f"no {view} {phase} mask",)
         else:
-            exam[place], lacking[place] = _see(mask, classes)
+            exam[view, phase], lacking[view, phase] = _see(mask, classes)
     for method, volumes in echo.ventricle_volumes(exam).items():
+        official = method == "camus_official"
         sides = []
         for phase, value in zip(PHASES, (volumes.edv_ml, volumes.esv_ml), strict=True):
+            why: list[str] = []
             # The official script takes one disk height from all images: each spoils both volumes.
-            needed = PHASES if method == "camus_official" else (phase,)
-            why = (lacking[view, each] for view in echo.VIEWS_OF[method] for each in needed)
-            sides.append(Measured(value, tuple(reason for reasons in why for reason in reasons)))
+            for place in ((v, p) for v in echo.VIEWS_OF[method] for p in PHASES):
+                if official or place[1] == phase:
+                    view_of = exam[place].official if official else exam[place].ours
+                    why += lacking[place] or ((_no_axis(*place),) if view_of is None else ())
+            sides.append(Measured(value, tuple(why)))
         for quantity, measured in ventricle("lv", *sides).items():
             yield _measurement(quantity, measured, method)
 
 
-def _see(
-    mask: HeartMask, classes: Mapping[str, int]
-) -> tuple[echo.Seen, tuple[str, ...]]:
-    """The ventricle in one image, and why it cannot be measured."""
+def _see(mask: HeartMask, classes: Mapping[str, int]) -> tuple[echo.Seen, tuple[str, ...]]:
+    """The ventricle in one image, and why it cannot be measured whatever the method."""
     where = f"{mask.view} {mask.phase}".strip()
     cut = _cut_off(mask.label_map == classes["left_ventricle"], "left_ventricle", where)
     if cut:
-        return echo.Seen(empty=False, ours=None, official=None), (cut,)
+        return _UNSEEN, (cut,)
     spacing_mm = (mask.spacing_mm[0], mask.spacing_mm[1])
     seen = echo.see(mask.label_map, spacing_mm, classes["left_ventricle"])
-    if seen.empty:
-        return seen, (f"no left ventricle{_in(where)}",)
-    if seen.ours is None or seen.official is None:
-        return seen, (f"no measurable long axis{_in(where)}",)
-    return seen, ()
+    return seen, ((f"no left ventricle{_in(where)}",) if seen.empty else ())
+
+
+def _no_axis(view: str, phase: str) -> str:
+    return f"no measurable long axis{_in(f'{view} {phase}'.strip())}"
 
 
 def _cut_off(structure: Mask, name: str, where: str, *, through: bool = False) -> str:
@@ -288,8 +281,8 @@ def _cut_off(structure: Mask, name: str, where: str, *, through: bool = False) -
     first = 0 if through or structure.ndim == 2 else 1
     for axis in range(first, structure.ndim):
         if structure.take((0, -1), axis=axis).any():
-            side = "slices" if structure.ndim - axis == 3 else "image"
-            edge = "the first or last slice" if side == "slices" else "the edge of the image"
+            stack = structure.ndim - axis == 3
+            edge = "the first or last slice" if stack else "the edge of the image"
             return f"{name.replace('_', ' ')} cut off by {edge}{_in(where)}"
     return ""
 
@@ -300,11 +293,9 @@ def _in(where: str) -> str:
 
 def _measurement(name: str, measured: Measured, method: str = VOXELS) -> Measurement:
     value = math.nan if measured.lacking else measured.value
-    return Measurement(
-        name, value, QUANTITIES[name].unit, ", ".join(measured.lacking), method
-    )
+    return Measurement(name, value, QUANTITIES[name].unit, ", ".join(measured.lacking), method)
 
 
 def _ordered(found: Iterable[Measurement]) -> list[Measurement]:
-    places = {name: place for place, name in enumerate(QUANTITIES)}
-    return sorted(found, key=lambda each: places[each.name])
+    names, methods = list(QUANTITIES), list(METHODS)
+    return sorted(found, key=lambda each: (methods.index(each.method), names.index(each.name)))

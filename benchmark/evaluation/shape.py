@@ -4,10 +4,11 @@ All three follow the surface halfway between the voxels inside and those outside
 of the same names in the Image Biomarker Standardisation Initiative do (Zwanenburg et al., Radiology
 2020): the largest diameter is the largest distance between two points of that surface.
 
-A mask of voxels has a surface of few directions, which is larger than that of the body it was drawn
-from: of a ball by 9 %, however fine the voxels, and by 16 % where slices are three times as thick as
-pixels. Its sphericity is then 0.92 and 0.86, not 1: these numbers are to be compared between masks
-of like voxels, not with those of smooth meshes. Diameters are right to the size of a voxel.
+A mask of voxels has a surface of few directions, which is larger than that of the body it was
+drawn from: of a ball by 9 %, however fine the voxels, and by 16 % where slices are three times as
+thick as pixels. Its sphericity is then 0.92 and 0.86, not 1: these numbers are to be compared
+between masks of like voxels, not with those of smooth meshes. Diameters are right to the size of a
+voxel.
 """
 
 import math
