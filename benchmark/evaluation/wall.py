@@ -70,8 +70,8 @@ def wall_thickness(
 
 
 def mid_ventricular(slices: list[SliceWall]) -> list[SliceWall]:
-    """Keep the middle third of the measured slices, at least one of any."""
-    third = (len(slices) - 1) // 3 if slices else 0
+    """Keep the slices that are left when the first and the last third are taken away."""
+    third = len(slices) // 3
     return slices[third : len(slices) - third]
 
 
