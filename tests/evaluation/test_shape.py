@@ -36,7 +36,7 @@ def test_largest_diameter_may_lie_askew():
     box[2:12, 5:25, 10:50] = True
     sides = np.array([9 * 3.0, 19 * 1.0, 39 * 0.5])
     # The surface between voxels passes half a voxel outside the centres, along one axis at a time.
-    beyond = [np.linalg.norm(sides + [3.0, 0, 0]), np.linalg.norm(sides + [0, 1.0, 0])]
+    beyond = [np.linalg.norm(sides + np.array(more)) for more in ((3.0, 0, 0), (0, 1.0, 0))]
     assert largest_diameter_mm(box, spacing_mm) == pytest.approx(max(beyond))
 
 

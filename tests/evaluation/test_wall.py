@@ -22,9 +22,7 @@ def ring(inner_mm, outer_mm, spacing_mm, *, shift_mm=(0.0, 0.0), squash=1.0):
 
 
 def walls(*planes, spacing_mm):
-    found = wall_thickness(
-        np.stack(planes), (8.0, *spacing_mm), myocardium=MUSCLE, cavity=CAVITY
-    )
+    found = wall_thickness(np.stack(planes), (8.0, *spacing_mm), myocardium=MUSCLE, cavity=CAVITY)
     return {each.index: each for each in found}
 
 
