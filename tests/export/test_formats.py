@@ -1,4 +1,4 @@
-"""Every architecture of the catalogue leaves as ONNX, SavedModel and Keras with the same answers."""
+"""Every architecture leaves as ONNX, SavedModel and Keras with the same answers."""
 
 import keras
 import numpy as np
