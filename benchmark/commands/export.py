@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from benchmark.commands import Commands, console, results_option
+from benchmark.trained import NAMES
 
 _FORMATS = ("keras", "savedmodel", "onnx")
 
@@ -17,8 +18,7 @@ def add(commands: Commands) -> None:
         "export", parents=[results_option()],
         help="write a run's network as Keras, SavedModel or ONNX, with a model card",
     )  # fmt: skip
-    parser.add_argument("run", metavar="RUN", help="a key or its beginning, an MLflow run id, "
-                        "best:DATASET or best:DATASET/ARCHITECTURE")  # fmt: skip
+    parser.add_argument("run", metavar="RUN", help=NAMES)
     parser.add_argument("--format", required=True, choices=_FORMATS, help="what to write")
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="FILE",
                         help="NAME.keras, NAME.onnx, or the folder of a SavedModel")  # fmt: skip

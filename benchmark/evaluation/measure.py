@@ -21,6 +21,7 @@ from benchmark.evaluation.contour import main_body
 from benchmark.evaluation.endpoints import VOXELS, Measured, ventricle, volume_of
 from benchmark.evaluation.overlap import Mask
 from benchmark.evaluation.quantities import METHODS, QUANTITIES
+from benchmark.evaluation.surface import bounding_box
 from benchmark.evaluation.wall import mid_ventricular, wall_thickness
 
 Labels = npt.NDArray[np.integer]
@@ -197,7 +198,7 @@ def _atrium(mask: HeartMask, classes: Mapping[str, int]) -> Iterable[Measurement
     yield _measurement("la_volume", Measured(volume.value, lacking))
     values = [math.nan] * len(_SHAPE)
     if not lacking:
-        body = main_body(structure)
+        body = main_body(structure[bounding_box(structure)])
         surface = shape.surface_mm2(body, mask.spacing_mm)
         body_mm3 = int(np.count_nonzero(body)) * math.prod(mask.spacing_mm)
         values = [

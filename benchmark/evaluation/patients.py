@@ -15,6 +15,7 @@ from benchmark.errors import DataError
 from benchmark.evaluation.folders import below_phantom
 from benchmark.evaluation.matching import Target, case_name, find_targets, find_tree
 from benchmark.evaluation.measure import HeartMask, Measurement, measure_mask, measure_patient
+from benchmark.records import read_record
 from datasets import nifti
 from datasets.case import DatasetError, DatasetInfo
 
@@ -93,12 +94,9 @@ def find_masks(places: Sequence[Path], info: DatasetInfo) -> Selection:
         else:
             found = find_targets(place, info, tree)
         targets += [replace(each, patient=each.patient or each.case) for each in found]
-        sources.add(tree.source if tree else "phantom" * below_phantom(place))
+        sources.add(tree.source if tree else _source(place))
         releases.add(tree.release if tree else "")
-    # Masks of several kinds together are told as what may mislead most.
-    source = next((kind for kind in ("phantom", "real", "") if kind in sources), "")
-    release = ", ".join(sorted(releases - {""}))
-    return Selection(_distinct(targets), source, release)
+    return Selection(_distinct(targets), _joint(sources), ", ".join(sorted(releases - {""})))
 
 
 def two_instants(diastole: Sequence[Path], systole: Sequence[Path], info: DatasetInfo) -> Selection:
@@ -138,9 +136,9 @@ def two_instants(diastole: Sequence[Path], systole: Sequence[Path], info: Datase
             f"--ed, --es: expected the masks of one patient, their names tell "
             f"{' and '.join(several)}. Name masks of several patients without options."
         )
-    phantom = any(below_phantom(target.truth) for target in targets)
+    sources = {_source(target.truth) for target in targets}
     one = [replace(target, patient=named) for target in targets]
-    return Selection(_distinct(one), "phantom" * phantom, "")
+    return Selection(_distinct(one), _joint(sources), "")
 
 
 def measure_files(
@@ -208,6 +206,20 @@ def _read(target: Target, info: DatasetInfo) -> HeartMask:
 
 def _phase(target: Target) -> str:
     return target.metadata.get("phase", "")
+
+
+def _joint(sources: set[str]) -> str:
+    """What masks of several kinds are told as: what would mislead most if it were left out."""
+    return next(kind for kind in ("phantom", "", "real") if kind in sources)
+
+
+def _source(place: Path) -> str:
+    """What masks outside a tree are of: those that a run predicted, of what it was tested on."""
+    if below_phantom(place):
+        return "phantom"
+    at = place.resolve()
+    records = (read_record(folder) for folder in (at, *at.parents[:2]))
+    return next((str(record["spec"]["source"]) for record in records if record), "")
 
 
 def _around(place: Path, info: DatasetInfo) -> tuple[datasets.Found, list[Target]] | None:

@@ -27,6 +27,7 @@ def to_plain(measured: Measurements, info: DatasetInfo) -> dict[str, Any]:
         "release": measured.release,
         "classes": dict(info.classes),
         "masks": [str(path) for path in measured.masks],
+        "unplaced": measured.unplaced,
         "measurements": [{**row, "title": QUANTITIES[row["name"]].title} for row in measured.rows],
     }
 

@@ -173,8 +173,7 @@ def _data(trained: Trained, info: datasets.DatasetInfo, data: str) -> str:
     ]
     if trained.spec.source != "phantom":
         lines.append(
-            f"Licence of the data: {info.licence}. What it says of derived works holds for this "
-            "network too."
+            f"Licence of the data: {info.licence}. Its terms may extend to what is trained on them."
         )
         if trained.record.get("release"):
             lines.append(

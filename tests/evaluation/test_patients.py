@@ -15,6 +15,7 @@ from benchmark.evaluation.patients import (
     measure_files,
     two_instants,
 )
+from benchmark.records import write_record
 from datasets import nifti
 
 ACDC, CAMUS, DECATHLON = (datasets.info(name) for name in ("acdc", "camus", "decathlon"))
@@ -74,6 +75,21 @@ def test_a_mask_whose_name_tells_nothing_is_measured_alone(phantoms, tmp_path):
     assert set(frame["patient"]) == set(frame["case"]) == {"somebody"}
     assert {"lv_volume", "rv_volume", "myocardium_volume"} <= set(frame["name"])
     assert "lv_ef" not in set(frame["name"])
+
+
+def test_predictions_of_a_run_are_what_it_was_tested_on(phantoms, tmp_path):
+    made = tmp_path / "0123" / "predictions"
+    made.mkdir(parents=True)
+    for case in cases(ACDC, phantoms)[:2]:
+        shutil.copy(case.mask, made / f"{case.id}.nii.gz")
+    assert find_masks([made], ACDC).source == ""
+    spec = {"source": "phantom"}
+    write_record(
+        made.parent, {"key": "0123", "spec": spec, "status": "ok", "summary": {"dice": 0.5}}
+    )
+    assert find_masks([made], ACDC).source == "phantom"
+    files = sorted(made.iterdir())
+    assert two_instants(files[:1], files[1:], ACDC).source == "phantom"
 
 
 def test_two_files_whose_instants_are_told(phantoms, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import json
+import os
 import re
 from pathlib import Path
 
@@ -23,6 +24,13 @@ from benchmark.records import WEIGHTS, write_record
 from benchmark.trained import open_run
 
 CLASSES = {"right_ventricle": 1, "myocardium": 2, "left_ventricle": 3}
+
+
+@pytest.fixture(autouse=True)
+def own_environment(monkeypatch):
+    """Give back what the command sets to compute on the processor."""
+    for name in ("CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS"):
+        monkeypatch.setenv(name, os.environ.get(name, ""))
 
 
 @pytest.fixture
