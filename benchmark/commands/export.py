@@ -26,7 +26,6 @@ def add(commands: Commands) -> None:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from benchmark.export.check import TOLERANCE
     from benchmark.export.export import card_path, export
     from benchmark.trained import find
 
@@ -41,9 +40,7 @@ def _export(options: argparse.Namespace) -> int:
     if trained.spec.source == "phantom":
         out.print("phantom: trained on synthetic hearts, of no use on scans.", style="yellow")
     out.print(
-        f"Loaded again and compared on {agreement.images} images: largest difference "
-        f"{agreement.logits:.2g} in logits (of up to {agreement.largest_logit:.3g}), "
-        f"{agreement.probabilities:.2g} in probabilities (allowed: {TOLERANCE:g}).",
+        f"Loaded again and compared on {agreement.images} images: largest differences {agreement}.",
         soft_wrap=True,
     )
     out.print(f"Network: {options.output}", soft_wrap=True, markup=False)

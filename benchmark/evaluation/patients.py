@@ -218,7 +218,8 @@ def _source(place: Path) -> str:
     if below_phantom(place):
         return "phantom"
     at = place.resolve()
-    records = (read_record(folder) for folder in (at, *at.parents[:2]))
+    folders = (folder for folder in (at, *at.parents[:2]) if folder.is_dir())
+    records = (read_record(folder) for folder in folders)
     return next((str(record["spec"]["source"]) for record in records if record), "")
 
 

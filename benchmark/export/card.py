@@ -17,7 +17,7 @@ import architectures
 import datasets
 from benchmark.data.preprocessing import CLIP_PERCENTILES
 from benchmark.evaluation.quantities import METHODS, QUANTITIES, tell
-from benchmark.export.check import TOLERANCE, Agreement
+from benchmark.export.check import Agreement
 from benchmark.statistics.agreement import agreement as agreement_of
 from benchmark.statistics.comparison import bootstrap_mean
 
@@ -144,9 +144,7 @@ def _network(
         f"size with {len(trained.classes) + 1} channels, background first.",
         f"`{_LOADING[form].format(file=file)}`",
         f"Loaded again and compared with the network of the run on {agreement.images} images: "
-        f"largest difference {agreement.logits:.2g} in logits (of up to "
-        f"{agreement.largest_logit:.3g}) and {agreement.probabilities:.2g} in probabilities "
-        f"(allowed: {TOLERANCE:g}).",
+        f"largest differences {agreement}.",
     ]
     if form == "keras" and layers:
         lines.append(

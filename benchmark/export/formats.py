@@ -55,7 +55,7 @@ def finest(network: Any) -> Any:
 
     if len(network.outputs) == 1:
         return network
-    return keras.Model(network.inputs, network.outputs[0], name=network.name)
+    return keras.Model(network.inputs[0], network.outputs[0], name=network.name)
 
 
 def own_layers(network: Any) -> list[str]:
