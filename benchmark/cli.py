@@ -14,12 +14,34 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark import __version__
-from benchmark.commands import data, evaluate, experiment, networks, publish, status, track, ui
+from benchmark.commands import (
+    data,
+    evaluate,
+    experiment,
+    export,
+    measure,
+    networks,
+    publish,
+    status,
+    track,
+    ui,
+)
 from benchmark.errors import BenchmarkError
 from benchmark.tracking.address import ENVIRONMENT
 
 # In the order in which --help lists them.
-COMMANDS = (experiment, status, publish, evaluate, data, networks, track, ui)
+COMMANDS = (
+    experiment,
+    status,
+    publish,
+    evaluate,
+    measure,
+    export,
+    data,
+    networks,
+    track,
+    ui,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -76,7 +76,7 @@ def open_atomic(path: Path) -> Iterator[IO[bytes]]:
 
 def write_json(path: Path, content: Any) -> None:
     """Write plain types as indented JSON, atomically; NaN is written as null."""
-    write_atomic(path, _json(content))
+    write_atomic(path, to_json(content))
 
 
 def write_table(path: Path, rows: Iterable[Mapping[str, Any]], columns: Iterable[str]) -> None:
@@ -94,7 +94,7 @@ def write_record(run: Path, record: Mapping[str, Any]) -> None:
     Raises:
         OSError: The disk is full or the folder cannot be written.
     """
-    text = _json({name: value for name, value in record.items() if name != "path"})
+    text = to_json({name: value for name, value in record.items() if name != "path"})
     sums = {path.name: _sha256(path.read_bytes()) for path in sorted(run.glob("*.csv"))}
     sums["record.json"] = _sha256(text.encode())
     write_atomic(run / SUMS, "".join(f"{digest}  {name}\n" for name, digest in sums.items()))
@@ -306,7 +306,8 @@ def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _json(content: Any) -> str:
+def to_json(content: Any) -> str:
+    """Return plain types as indented JSON with a newline at its end; NaN becomes null."""
     return json.dumps(_finite(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 

@@ -49,7 +49,7 @@ def test_house_rules(path):
     if "keras" in known:
         assert inside(
             path, "architectures", "benchmark/training", "benchmark/evaluation/inference.py",
-            "benchmark/execution/worker.py",
+            "benchmark/execution/worker.py", "benchmark/export/formats.py",
         )  # fmt: skip
     if known & FRAMEWORKS:
         assert path in (

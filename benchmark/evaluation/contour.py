@@ -41,7 +41,7 @@ _EDGES: dict[_Edge, tuple[int, int]] = {
 
 
 def main_body(mask: Mask) -> Mask:
-    """Keep the largest piece of a planar mask (joined by edges), with its holes filled.
+    """Keep the largest piece of a mask (joined by edges, in a volume by faces), its holes filled.
 
     A speck above the ventricle would otherwise be taken for it: outlines come by position.
     """

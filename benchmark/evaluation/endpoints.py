@@ -103,7 +103,7 @@ class ClinicalCollector:
         for masks, label_map in ((patient.truth, truth), (patient.prediction, prediction)):
             if label_map.ndim == 3:
                 for name, label in self._classes.items():
-                    measured = _volume(label_map, name, label, spacing_mm, phase)
+                    measured = volume_of(label_map, name, label, spacing_mm, phase)
                     masks.volumes[name, phase] = measured
             elif "left_ventricle" in self._classes and view in echo.VIEWS and phase in PHASES:
                 label = self._classes["left_ventricle"]
@@ -155,7 +155,7 @@ def _by_method(masks: _Masks) -> dict[str, dict[str, Measured]]:
     methods = {VOXELS: _mri(masks.volumes)}
     for method, volumes in echo.ventricle_volumes(masks.exam).items():
         edv, esv = (_lacking(masks.exam, method, phase) for phase in PHASES)
-        methods[method] = _ventricle(
+        methods[method] = ventricle(
             "lv", Measured(volumes.edv_ml, edv), Measured(volumes.esv_ml, esv)
         )
     return methods
@@ -164,7 +164,7 @@ def _by_method(masks: _Masks) -> dict[str, dict[str, Measured]]:
 def _mri(volumes: Mapping[tuple[str, str], Measured]) -> dict[str, Measured]:
     endpoints: dict[str, Measured] = {}
     for prefix, name in (("lv", "left_ventricle"), ("rv", "right_ventricle")):
-        endpoints |= _ventricle(prefix, *(volumes.get((name, phase)) for phase in PHASES))
+        endpoints |= ventricle(prefix, *(volumes.get((name, phase)) for phase in PHASES))
     muscle = volumes.get(("myocardium", "ED"))
     if muscle is not None:
         endpoints["lv_mass"] = Measured(myocardial_mass_g(muscle.value), muscle.lacking)
@@ -185,8 +185,14 @@ def _lacking(exam: echo.Exam, method: echo.Method, phase: str) -> tuple[str, ...
     )
 
 
-def _ventricle(prefix: str, edv: Measured | None, esv: Measured | None) -> dict[str, Measured]:
-    """Volumes of the phases that there are; with both of them, what follows from them."""
+def ventricle(prefix: str, edv: Measured | None, esv: Measured | None) -> dict[str, Measured]:
+    """Volumes of the phases that there are; with both of them, what follows from them.
+
+    Args:
+        prefix: `lv` or `rv`, with which the names of the endpoints begin.
+        edv: End-diastolic volume in mL, or None if there is no such image.
+        esv: End-systolic volume likewise.
+    """
     endpoints: dict[str, Measured] = {}
     if edv is not None:
         endpoints[f"{prefix}_edv"] = edv
@@ -202,9 +208,10 @@ def _ventricle(prefix: str, edv: Measured | None, esv: Measured | None) -> dict[
     return endpoints
 
 
-def _volume(
+def volume_of(
     label_map: Labels, name: str, label: int, spacing_mm: tuple[float, ...], phase: str
 ) -> Measured:
+    """Volume of one structure of a label map `(z, y, x)` in mL, or which one is not there."""
     value = volume_ml(label_map, label, spacing_mm)
     lost = f"no {name.replace('_', ' ')}" + (f" in {phase}" if phase else "")
     return Measured(value, (lost,) if math.isnan(value) else ())

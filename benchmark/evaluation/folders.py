@@ -102,7 +102,7 @@ def score_folders(
     """
     try:
         tree = find_tree(truth, info)
-        source = tree.source if tree else "phantom" * _below_phantom(truth)
+        source = tree.source if tree else "phantom" * below_phantom(truth)
         targets, unused = find_pairs(truth, predictions, info, tree)
         missing = [target.case for target in targets if target.prediction is None]
         with ThreadPoolExecutor(_cores()) as pool:
@@ -134,7 +134,7 @@ def score_folders(
     )  # fmt: skip
 
 
-def _below_phantom(truth: Path) -> bool:
+def below_phantom(truth: Path) -> bool:
     """Whether the masks lie within a phantom's tree, whatever they are scored as."""
     place = truth.resolve()
     return any(is_phantom(folder) for folder in (place, *place.parents))

@@ -60,7 +60,7 @@ def find_pairs(
             or two files are of the same case.
         DatasetError: The dataset's tree is not as it should be.
     """
-    targets = _targets(truth, info, tree)
+    targets = find_targets(truth, info, tree)
     if predictions.exists() and predictions.samefile(truth):
         return [replace(target, prediction=target.truth) for target in targets], []
     masks = _by_case(predictions)
@@ -88,7 +88,20 @@ def case_name(path: Path) -> str:
     return _KIND.sub("", _SUFFIX.sub("", path.name))
 
 
-def _targets(truth: Path, info: DatasetInfo | None, tree: datasets.Found | None) -> list[Target]:
+def find_targets(
+    truth: Path, info: DatasetInfo | None, tree: datasets.Found | None
+) -> list[Target]:
+    """Return the masks at one place, sorted by case, none of them with a prediction.
+
+    Args:
+        truth: A folder of masks, at any depth, or one mask; with `info` also the dataset's tree.
+        info: The dataset, if it is one.
+        tree: From `find_tree`.
+
+    Raises:
+        DataError: There is nothing, or two masks are of the same case.
+        DatasetError: The dataset's tree is not as it should be.
+    """
     if info and tree:
         return [_of_case(case) for case in datasets.read_cases(info.name, tree.root)]
     masks = _by_case(truth)

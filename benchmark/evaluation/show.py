@@ -12,6 +12,7 @@ from rich.table import Table
 from benchmark.evaluation.cases import foreground_mean
 from benchmark.evaluation.folders import FolderScores
 from benchmark.evaluation.metrics import METRICS
+from benchmark.evaluation.quantities import METHODS, QUANTITIES, tell
 from benchmark.statistics.agreement import agreement
 
 _SHOWN = ("dice", "iou", "hd_mm", "hd95_mm", "assd_mm", "nsd", "volume_error_ml")
@@ -32,7 +33,7 @@ def show_scores(
     """
     out.print(_table(scores, definition, tolerance_mm))
     if scores.clinical:
-        out.print(_clinical(pd.DataFrame(scores.clinical), _origin(scores)))
+        out.print(_clinical(pd.DataFrame(scores.clinical), origin(scores.source, scores.release)))
     _notes(scores, out, skipped=skipped)
 
 
@@ -41,7 +42,7 @@ def _table(scores: FolderScores, definition: str, tolerance_mm: float) -> Table:
     frame = pd.DataFrame(scores.rows)
     table = Table(
         box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", caption_justify="left",
-        title=plural(frame["case"].nunique(), "case") + _origin(scores),
+        title=plural(frame["case"].nunique(), "case") + origin(scores.source, scores.release),
         caption=f"Means over cases. Surfaces: {definition}; NSD at {tolerance_mm:g} mm. Scored: in "
         "truth and prediction. Excluded: in neither. Failed: missed or invented (overlap 0, "
         "distance = image diagonal).",
@@ -66,11 +67,11 @@ def _table(scores: FolderScores, definition: str, tolerance_mm: float) -> Table:
     return table
 
 
-def _origin(scores: FolderScores) -> str:
-    """What a heading adds where scores are not those of the official release."""
-    if scores.source == "phantom":
+def origin(source: str, release: str) -> str:
+    """What a heading adds where numbers are not those of the official release."""
+    if source == "phantom":
         return " (phantom: synthetic hearts)"
-    return f" ({scores.release})" if scores.release else ""
+    return f" ({release})" if release else ""
 
 
 def _clinical(frame: pd.DataFrame, origin: str) -> Table:
@@ -87,12 +88,12 @@ def _clinical(frame: pd.DataFrame, origin: str) -> Table:
         table.add_column(heading, justify="right")
     for (method, endpoint, unit), rows in frame.groupby(["method", "endpoint", "unit"], sort=False):
         found = agreement(rows["truth"].to_numpy(), rows["prediction"].to_numpy())
-        limits = f"{_number(found.limit_low)} to {_number(found.limit_high)}"
+        limits = f"{tell(endpoint, found.limit_low)} to {tell(endpoint, found.limit_high)}"
         counts = (found.n_valid, found.n_failed, found.n_excluded)
         table.add_row(
-            str(endpoint), str(method), _number(found.bias),
+            QUANTITIES[endpoint].title, METHODS[method], tell(endpoint, found.bias),
             "—" if math.isnan(found.sd) else limits,
-            _number(found.mae), str(unit), _number(found.pearson_r), *map(str, counts),
+            tell(endpoint, found.mae), str(unit), _number(found.pearson_r), *map(str, counts),
         )  # fmt: skip
     return table
 

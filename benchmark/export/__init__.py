@@ -1,0 +1,1 @@
+"""A finished run as a file that other programs load, checked and described."""
