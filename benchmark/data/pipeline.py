@@ -115,7 +115,9 @@ def validation_batches(
 
 def standardise(image: Array, prepared: Prepared) -> Array:
     """Give an image in [0, 1] zero mean and unit deviation, by the statistics of its whole case."""
-    return ((image - prepared.mean) / prepared.std).astype(np.float32)
+    result = np.subtract(image, prepared.mean, dtype=np.float32)
+    result /= prepared.std
+    return result
 
 
 def _example(
@@ -162,11 +164,14 @@ def _corner(
 
 def _cut(array: npt.NDArray[T], start: Sequence[int], size: Sequence[int]) -> npt.NDArray[T]:
     """Copy a window out of an array; what lies outside is zero."""
-    window = np.zeros(size, array.dtype)
     source, target = [], []
     for begin, length, limit in zip(start, size, array.shape, strict=True):
         first, last = max(begin, 0), min(begin + length, limit)
         source.append(slice(first, last))
         target.append(slice(first - begin, last - begin))
-    window[tuple(target)] = array[tuple(source)]
+    part = array[tuple(source)]
+    if part.shape == tuple(size):
+        return np.array(part)
+    window = np.zeros(size, array.dtype)
+    window[tuple(target)] = part
     return window
