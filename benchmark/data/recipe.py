@@ -62,9 +62,7 @@ class StackBrightness(A.RandomBrightnessContrast):
         return np.clip(wide, 0.0, 1.0, out=wide).astype(img.dtype)
 
 
-def warp(
-    stack: npt.NDArray[Any], matrix: npt.NDArray[np.float64], flags: int
-) -> npt.NDArray[Any]:
+def warp(stack: npt.NDArray[Any], matrix: npt.NDArray[np.float64], flags: int) -> npt.NDArray[Any]:
     """Return slices ``(z, y, x)`` under one affine map; what comes from outside is zero.
 
     Args:
