@@ -74,11 +74,16 @@ def warp(stack: npt.NDArray[Any], matrix: npt.NDArray[np.float64], flags: int) -
         return stack
     size = stack.shape[:0:-1]
     out = np.empty_like(stack)
-    for start in range(0, len(stack), CHANNELS):
-        part = stack[start : start + CHANNELS]
-        source = part[0] if len(part) == 1 else cv2.merge(list(part))
+    start = 0
+    while start < len(stack):
+        rest = len(stack) - start
+        # OpenCV rounds two channels otherwise than one, three or four.
+        count = 1 if rest == 2 else min(rest, CHANNELS)
+        part = stack[start : start + count]
+        source = part[0] if count == 1 else cv2.merge(list(part))
         target = cv2.warpAffine(source, matrix[:2], size, flags=flags)
-        out[start : start + CHANNELS] = target if len(part) == 1 else cv2.split(target)
+        out[start : start + count] = target if count == 1 else cv2.split(target)
+        start += count
     return out
 
 
