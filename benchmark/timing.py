@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,92 @@ def summarise_steps(step_s: Sequence[float], batch_size: int) -> dict[str, float
         "step_ms_p99": 1e3 * p99,
         "samples_per_s": batch_size / p50 if p50 > 0 else 0.0,
     }
+
+
+def summarise_waits(step_s: Sequence[float], wait_s: Sequence[float]) -> dict[str, float]:
+    """Summarise how long gradient steps waited for their batches, without the first three.
+
+    Args:
+        step_s: Duration of each step.
+        wait_s: Part of each that was spent waiting.
+
+    Returns:
+        ``wait_ms_p50`` and ``wait_share``, the part of all steps' time; empty without steps.
+    """
+    if not step_s:
+        return {}
+    steps, waits = (np.asarray(each[WARM_UP_STEPS:] or each) for each in (step_s, wait_s))
+    return {
+        "wait_ms_p50": 1e3 * float(np.median(waits)),
+        "wait_share": float(waits.sum() / steps.sum()) if steps.sum() > 0 else 0.0,
+    }
+
+
+def summarise_epochs(
+    epoch_s: Sequence[float], steps: Sequence[int], step_ms_p50: float
+) -> dict[str, float]:
+    """Summarise the durations of epochs; the first, which compiles, only where it is the only one.
+
+    Args:
+        epoch_s: Duration of each epoch without validation.
+        steps: Gradient steps of each.
+        step_ms_p50: Median step.
+
+    Returns:
+        ``epoch_s``, the median epoch, and ``epoch_ratio``, the median of what an epoch took over
+        what its steps would have taken at the median: 1 where nothing lies between steps and no
+        step waits for its batch.
+    """
+    if not epoch_s:
+        return {}
+    later = slice(1 if len(epoch_s) > 1 else 0, None)
+    seconds, counts = np.asarray(epoch_s)[later], np.asarray(steps)[later]
+    ideal = 1e-3 * step_ms_p50 * counts
+    return {
+        "epoch_s": float(np.median(seconds)),
+        "epoch_ratio": float(np.median(seconds / ideal)) if (ideal > 0).all() else 0.0,
+    }
+
+
+@dataclass(frozen=True)
+class Passes:
+    """How often and how long something is done to be timed.
+
+    First it is done until ``warm_up`` times or a quarter of ``span_s`` are over, then timed until
+    ``timed`` times or ``span_s`` are over, but at least ``least`` times.
+    """
+
+    span_s: float
+    warm_up: int = 10
+    timed: int = 50
+    least: int = 5
+
+
+def time_passes(
+    call: Callable[[], object], passes: Passes, clock: Callable[[], float] = time.perf_counter
+) -> list[float]:
+    """Return the seconds that each of the timed calls took.
+
+    Args:
+        call: Ends when its result is on the host.
+        passes: How often it is called.
+        clock: Seconds.
+    """
+    begin = clock()
+    for _ in range(passes.warm_up):
+        call()
+        if clock() - begin >= passes.span_s / 4:
+            break
+    seconds: list[float] = []
+    begin = clock()
+    while len(seconds) < passes.timed:
+        started = clock()
+        call()
+        ended = clock()
+        seconds.append(ended - started)
+        if ended - begin >= passes.span_s and len(seconds) >= passes.least:
+            break
+    return seconds
 
 
 def peak_rss_mib() -> float:

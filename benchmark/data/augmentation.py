@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -36,7 +35,7 @@ def _identity(image: Array, mask: Labels, rng: np.random.Generator) -> tuple[Arr
 
 
 class _Standard:
-    """Holds one albumentations pipeline per thread, because a pipeline keeps its random state."""
+    """Holds one recipe per thread, because a recipe keeps its random state."""
 
     def __init__(self) -> None:
         self._local = threading.local()
@@ -44,35 +43,8 @@ class _Standard:
     def __call__(
         self, image: Array, mask: Labels, rng: np.random.Generator
     ) -> tuple[Array, Labels]:
-        if not hasattr(self._local, "pipeline"):
-            self._local.pipeline = _pipeline()
-        pipeline = self._local.pipeline
-        pipeline.set_random_seed(int(rng.integers(2**31)))
-        out = pipeline(images=image[..., np.newaxis], masks=mask)
-        return np.asarray(out["images"][..., 0], np.float32), np.asarray(out["masks"], np.uint8)
+        if not hasattr(self._local, "recipe"):
+            from benchmark.data.recipe import Recipe  # albumentations takes half a second
 
-
-def _pipeline() -> Any:
-    import albumentations as A
-    import cv2
-
-    cv2.setNumThreads(0)  # parallelism is over patches; OpenCV's own threads would only compete
-    return A.Compose(
-        [
-            A.Affine(
-                rotate=(-15, 15),
-                scale=(0.85, 1.18),
-                translate_percent=(-0.05, 0.05),
-                interpolation=cv2.INTER_LINEAR,
-                mask_interpolation=cv2.INTER_NEAREST,
-                border_mode=cv2.BORDER_CONSTANT,
-                fill=0,
-                fill_mask=0,
-                p=0.9,
-            ),
-            A.RandomGamma(gamma_limit=(70, 140), p=0.3),
-            A.RandomBrightnessContrast(brightness_limit=0.15, contrast_limit=0.2, p=0.5),
-            A.GaussNoise(std_range=(0.01, 0.05), p=0.3),
-            A.GaussianBlur(sigma_limit=(0.3, 1.0), blur_limit=0, p=0.2),
-        ]
-    )
+            self._local.recipe = Recipe()
+        return self._local.recipe(image, mask, seed=int(rng.integers(2**31)))

@@ -7,6 +7,7 @@ never on the architecture, on the number of threads or on what was read before.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Generator, Sequence
 from typing import TypeVar
 
@@ -24,6 +25,11 @@ Batch = tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]
 # patch is smaller, a piece of it); the others are drawn anywhere, so that networks learn the
 # background they meet at inference.
 FOREGROUND_SHARE = 0.67
+
+# Threads that make batches, at most: they share the interpreter's lock, and more of them only wait.
+MOST_THREADS = 4
+# Batches that are made ahead of the training.
+AHEAD = 8
 
 
 def samples(cases: Sequence[CachedCase], dims: int) -> list[tuple[int, int]]:
@@ -46,6 +52,7 @@ def training_batches(
     seed: int,
     stop: int,
     start: int = 0,
+    threads: int | None = None,
 ) -> Generator[Batch, None, None]:
     """Yield the batches of a whole training, pass after pass over the cases, each shuffled anew.
 
@@ -57,6 +64,8 @@ def training_batches(
         seed: Seed of order, position and augmentation.
         stop: Number of batches of the whole training.
         start: Number of batches to skip, for going on where a run was interrupted.
+        threads: How many make batches ahead; what they make does not depend on it. None takes
+            :func:`default_threads`.
 
     Yields:
         Images ``(batch, *patch, 1)`` standardised per case, and masks ``(batch, *patch)``.
@@ -79,8 +88,20 @@ def training_batches(
         .random_map(make)
         .batch(batch_size)
     )
-    options = grain.ReadOptions(num_threads=2, prefetch_buffer_size=8)
+    options = grain.ReadOptions(
+        num_threads=default_threads() if threads is None else threads, prefetch_buffer_size=AHEAD
+    )
     yield from stream[start:stop].to_iter_dataset(options)
+
+
+def default_threads() -> int:
+    """Return how many threads make batches: half the processors of this process, at most four.
+
+    On two processors a second one takes its time from the training: 0.65 ms of processor time for
+    a patch of 96×96 instead of 0.42 ms, for the same number of patches a second.
+    """
+    able = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, min(MOST_THREADS, (able or 1) // 2))
 
 
 def validation_batches(
@@ -115,7 +136,9 @@ def validation_batches(
 
 def standardise(image: Array, prepared: Prepared) -> Array:
     """Give an image in [0, 1] zero mean and unit deviation, by the statistics of its whole case."""
-    return ((image - prepared.mean) / prepared.std).astype(np.float32)
+    result = np.subtract(image, prepared.mean, dtype=np.float32)
+    result /= prepared.std
+    return result
 
 
 def _example(
@@ -162,11 +185,14 @@ def _corner(
 
 def _cut(array: npt.NDArray[T], start: Sequence[int], size: Sequence[int]) -> npt.NDArray[T]:
     """Copy a window out of an array; what lies outside is zero."""
-    window = np.zeros(size, array.dtype)
     source, target = [], []
     for begin, length, limit in zip(start, size, array.shape, strict=True):
         first, last = max(begin, 0), min(begin + length, limit)
         source.append(slice(first, last))
         target.append(slice(first - begin, last - begin))
-    window[tuple(target)] = array[tuple(source)]
+    part = array[tuple(source)]
+    if part.shape == tuple(size):
+        return np.array(part)
+    window = np.zeros(size, array.dtype)
+    window[tuple(target)] = part
     return window

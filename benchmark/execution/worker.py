@@ -27,8 +27,15 @@ from benchmark.execution.folder import clear
 from benchmark.execution.locks import try_lock
 from benchmark.execution.order import Order, finished_elsewhere, new_record
 from benchmark.execution.slots import stay_on_own_processors
+from benchmark.meters import find_meter
 from benchmark.records import write_record
-from benchmark.timing import Stopwatch, peak_rss_mib, summarise_steps
+from benchmark.timing import (
+    Stopwatch,
+    peak_rss_mib,
+    summarise_epochs,
+    summarise_steps,
+    summarise_waits,
+)
 
 # How often a worker says that it takes steps, at most.
 SIGN_OF_LIFE_S = 20.0
@@ -104,11 +111,12 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
 
     import architectures
     import datasets
-    from architectures.cost import trainable_parameters
+    from architectures import cost
     from benchmark.data.cache import Cache
     from benchmark.evaluation.cases import evaluate, unannotated_classes
     from benchmark.evaluation.inference import Predictor
     from benchmark.evaluation.postprocessing import choose
+    from benchmark.evaluation.speed import measure_speed
     from benchmark.execution.away import files_here
     from benchmark.training import devices
     from benchmark.training.fit import fit
@@ -160,7 +168,8 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
             )
         except architectures.ArchitectureError as error:
             raise BenchmarkError(str(error)) from None
-        record["params"] = trainable_parameters(model)
+        record["params"] = cost.trainable_parameters(model)
+        record["gmacs"] = cost.multiply_accumulates(model) / 1e9
 
     def tell_epoch(event: dict[str, Any]) -> None:
         if event["event"] == "epoch":
@@ -172,6 +181,7 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
         fitted = fit(
             model, spec, training, validation,
             classes=classes, device=device, folder=order.folder, emit=tell_epoch,
+            meter=find_meter(gpus=int(device.kind == "gpu")),
         )  # fmt: skip
     watch.spans["train_s"] += fitted.earlier_s
     record["resumed"] = list(fitted.resumed)
@@ -183,13 +193,18 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
         "reached": fitted.reached,
         "time_to_target_s": fitted.time_to_target_s,
     }
+    steps = summarise_steps(fitted.step_s, spec.batch_size)
     record["timing"] = {
-        **summarise_steps(fitted.step_s, spec.batch_size),
-        "wait_ms_p50": 1e3 * float(np.median(fitted.wait_s)),
-        "epoch_s": float(np.median(fitted.epoch_s)),
+        **steps,
+        **summarise_waits(fitted.step_s, fitted.wait_s),
+        **summarise_epochs(fitted.epoch_s, fitted.epoch_steps, steps["step_ms_p50"]),
         "checkpoint_s": fitted.checkpoint_s,
         "earlier_s": fitted.earlier_s,
         "peak_device_mib": devices.peak_device_mib(),
+    }
+    record["energy"] = {
+        "train_j": math.fsum(fitted.energy_j.values()) if fitted.energy_j else None,
+        **{f"train_{kind}_j": joules for kind, joules in sorted(fitted.energy_j.items())},
     }
     model.load_weights(fitted.weights)
     predictor = Predictor(
@@ -219,6 +234,8 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
             spec=spec, info=info, unannotated=missing, folder=order.folder, largest=largest,
             progress=progress(emit, "evaluating"),
         )  # fmt: skip
+    with watch.span("speed_s"):
+        record["timing"] |= measure_speed(predictor, train_s=watch.spans["train_s"])
     inference_ms = 1e3 * np.asarray(evaluation.inference_s)
     record["timing"] |= {
         "inference_ms_p50": float(np.percentile(inference_ms, 50)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,18 +113,13 @@ def score_table(frame: pd.DataFrame, group: Group) -> Table:
 
 
 def cost_table(frame: pd.DataFrame, group: Group) -> Table:
-    """What the scores cost: parameters, times, memory, runs."""
-    with_gpu = frame["peak_device_mib"].notna().any()
+    """What the scores cost: size, times, memory, energy, runs; nothing that no run measured."""
+    measured = [column for column in _COSTS if column.name is None or _any(frame, column.name)]
     columns = (
         Column("Dataset", "left"),
         Column("Source", "left"),
         Column("Architecture", "left"),
-        Column("Parameters"),
-        Column("Training time"),
-        Column("Inference (ms per case)"),
-        Column("Peak memory (MiB)"),
-        Column("Precision", "left"),
-        *((Column("Peak GPU memory (MiB)"),) if with_gpu else ()),
+        *(Column(column.heading, column.align) for column in measured),
         Column("Seeds"),
         Column("Folds"),
         Column("Status", "left"),
@@ -134,12 +129,7 @@ def cost_table(frame: pd.DataFrame, group: Group) -> Table:
         rows.append(
             (
                 *_head(row, group),
-                Cell(magnitude(row["parameters"])),
-                Cell(duration(row["train_s"])),
-                Cell(significant(row["inference_ms"])),
-                Cell(number(row["peak_rss_mib"], 0)),
-                Cell(_precision(row["precision"])),
-                *((Cell(number(row["peak_device_mib"], 0)),) if with_gpu else ()),
+                *(Cell(column.text(row)) for column in measured),
                 Cell(count(row["seeds"])),
                 Cell(count(row["folds"])),
                 Cell(status(row)),
@@ -217,6 +207,48 @@ def surface_notes(group: Group) -> list[str]:
 def _precision(names: Any) -> str:
     """What the network computed in: ``mixed_bfloat16`` is ``bfloat16``; a failed run has none."""
     return "—" if _missing(names) or not names else str(names).replace("mixed_", "")
+
+
+def _throughput(row: Mapping[str, Any] | pd.Series[Any]) -> str:
+    """Patches per second and the batch they came in: ``105 (8)``."""
+    value = significant(row["throughput_per_s"])
+    return value if value == NOTHING else f"{value} ({row['throughput_batch']})"
+
+
+def _energy(row: Mapping[str, Any] | pd.Series[Any]) -> str:
+    """Kilojoules and what took them: ``12.3 (GPU)``."""
+    value = significant(row["energy_j"] / 1e3)
+    return value if value == NOTHING else f"{value} ({', '.join(row['energy_of'].split())})"
+
+
+@dataclass(frozen=True)
+class _Cost:
+    """A column of the costs; one with a name is left out where no row has its number."""
+
+    heading: str
+    text: Callable[[pd.Series[Any]], str]
+    name: str | None = None
+    align: str = "right"
+
+
+_COSTS = (
+    _Cost("Parameters", lambda row: magnitude(row["parameters"])),
+    _Cost("GMACs per patch", lambda row: significant(row["gmacs"]), "gmacs"),
+    _Cost("Training time", lambda row: duration(row["train_s"])),
+    _Cost("Training energy (kJ)", _energy, "energy_j"),
+    _Cost("Inference (ms per case)", lambda row: significant(row["inference_ms"])),
+    _Cost("Latency (ms per patch)", lambda row: significant(row["latency_ms"]), "latency_ms"),
+    _Cost("Patches per second (batch)", _throughput, "throughput_per_s"),
+    _Cost("Peak memory (MiB)", lambda row: number(row["peak_rss_mib"], 0)),
+    _Cost("Precision", lambda row: _precision(row["precision"]), align="left"),
+    _Cost(
+        "Peak GPU memory (MiB)", lambda row: number(row["peak_device_mib"], 0), "peak_device_mib"
+    ),
+)
+
+
+def _any(frame: pd.DataFrame, name: str) -> bool:
+    return bool(frame[name].notna().any())
 
 
 def caption(group: Group) -> str:

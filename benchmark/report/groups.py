@@ -60,6 +60,8 @@ class Run:
     external: bool = False
     protocol: Mapping[str, Any] = field(default_factory=dict)
     postprocessing: Mapping[str, Any] = field(default_factory=dict)
+    gmacs: float = float("nan")
+    energy: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> tuple[str, str]:
@@ -303,6 +305,8 @@ def _parse(record: Mapping[str, Any]) -> Run:
         # The files are part of what is compared under, as the protocol's hash has it.
         protocol=dict(spec.get("protocol") or {}) | {"files": spec.get("fingerprint")},
         postprocessing=dict(record.get("postprocessing") or {}),
+        gmacs=float(record.get("gmacs") or "nan"),
+        energy=dict(record.get("energy") or {}),
     )
 
 

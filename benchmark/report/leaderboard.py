@@ -126,7 +126,9 @@ def _columns(groups: Sequence[Group]) -> list[str]:
         *("dice", "dice_low", "dice_high", "seed_sd", "fold_sd", "iou"),
         *(f"dice_{name}" for name in (*classes, *regions)),
         *hd95,
-        *("parameters", "train_s", "inference_ms", "peak_rss_mib", "peak_device_mib"),
+        *("parameters", "gmacs", "train_s", "energy_j", "energy_of"),
+        *("inference_ms", "latency_ms", "throughput_per_s", "throughput_batch"),
+        *("peak_rss_mib", "peak_device_mib"),
         *("device", "precision"),
         *_COUNTS,
         *("unannotated_classes", "fold", "seed", "run", "error"),
@@ -205,8 +207,13 @@ def _scored_row(
         "seed_sd": spread(means, over="seed"),
         "fold_sd": spread(means, over="fold"),
         "parameters": runs[0].parameters,
+        "gmacs": runs[0].gmacs,
         "train_s": _mean(run.timing.get("train_s") for run in runs),
+        **_energy(runs),
         "inference_ms": _inference_ms(runs, rows),
+        "latency_ms": _mean(run.timing.get("latency_ms_p50") for run in runs),
+        "throughput_per_s": _mean(run.timing.get("throughput_per_s") for run in runs),
+        "throughput_batch": _names(run.timing.get("throughput_batch") for run in runs),
         "device": _names(run.device.get("name") for run in runs),
         "precision": _names(run.device.get("precision") for run in runs),
         "peak_rss_mib": _largest(run.timing.get("peak_rss_mib") for run in runs),
@@ -282,6 +289,25 @@ def _inference_ms(runs: Sequence[Run], rows: pd.DataFrame) -> float:
         return recorded
     per_case = rows.groupby(["run", "case"])["inference_s"].first()
     return float(1000 * per_case.median()) if len(per_case) else math.nan
+
+
+def _energy(runs: Sequence[Run]) -> dict[str, Any]:
+    """Mean energy of a training, and the devices it is that of; runs metered otherwise have none.
+
+    What a GPU took and what a GPU and a processor took are different quantities.
+    """
+    metered = {
+        tuple(
+            name
+            for name, kind in (("CPU", "train_cpu_j"), ("GPU", "train_gpu_j"))
+            if run.energy.get(kind) is not None
+        )
+        for run in runs
+    }
+    if len(metered) > 1:
+        return {"energy_j": math.nan, "energy_of": ""}
+    joules = _mean(run.energy.get("train_j") for run in runs)
+    return {"energy_j": joules, "energy_of": " ".join(*metered)}
 
 
 def _numbers(values: Any) -> list[float]:

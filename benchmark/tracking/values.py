@@ -112,6 +112,7 @@ def final_metrics(record: Mapping[str, Any]) -> Metrics:
         "val/best_dice": summary.get("validation_dice"),
         "val/best_epoch": summary.get("best_epoch"),
         "perf/parameters": record.get("params"),
+        "perf/gmacs": record.get("gmacs"),
     }
     cases = record["path"] / "cases.csv"
     if record["status"] == "ok" and cases.exists():
@@ -124,6 +125,8 @@ def final_metrics(record: Mapping[str, Any]) -> Metrics:
         # MLflow shows the last value of a name: the median epoch must not end the curve of epochs.
         name = "epoch_s_p50" if name == "epoch_s" else name
         metrics[f"{_family(name)}/{name}"] = value
+    for name, joules in record.get("energy", {}).items():
+        metrics[f"energy/{name}"] = joules
     return metrics
 
 
@@ -160,7 +163,10 @@ def milliseconds(utc: str) -> int:
 
 
 def _family(name: str) -> str:
-    return "mem" if name.endswith("_mib") else "perf" if "samples" in name else "time"
+    if name.endswith("_mib"):
+        return "mem"
+    words = ("samples", "latency", "throughput", "share", "ratio")
+    return "perf" if any(word in name for word in words) else "time"
 
 
 def _bench(tags: Mapping[str, Any]) -> dict[str, str]:

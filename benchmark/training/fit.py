@@ -8,16 +8,18 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from benchmark.data.cache import CachedCase
 from benchmark.data.pipeline import Batch, training_batches, validation_batches
 from benchmark.evaluation.inference import Predictor
 from benchmark.experiment.spec import Protocol, RunSpec
+from benchmark.meters import EnergyMeter
 from benchmark.records import WEIGHTS, write_table
 from benchmark.training.devices import Device
 from benchmark.training.optimizers import learning_rate
@@ -45,11 +47,13 @@ class Fitted:
         step_s: Wall time of every gradient step, from the request for its batch to its loss.
         wait_s: Part of it that was spent waiting for the batch.
         epoch_s: Wall time of every epoch without validation.
+        epoch_steps: Gradient steps of every epoch.
         checkpoint_s: Time spent on writing checkpoints.
         earlier_s: Wall time of the parts of this training that other processes did.
         resumed: After which epochs the training was taken up.
         reached: Whether the validation Dice of the track ``target`` was reached; None on others.
         time_to_target_s: Training and validation until it was, without checkpoints.
+        energy_j: Energy of all parts by kind of device, of those that could be metered.
     """
 
     weights: Path
@@ -63,6 +67,8 @@ class Fitted:
     resumed: tuple[int, ...] = ()
     reached: bool | None = None
     time_to_target_s: float | None = None
+    epoch_steps: list[int] = field(default_factory=list)
+    energy_j: dict[str, float] = field(default_factory=dict)
 
 
 def fit(
@@ -75,6 +81,7 @@ def fit(
     device: Device,
     folder: Path,
     emit: Emit,
+    meter: EnergyMeter | None = None,
 ) -> Fitted:
     """Train a model and keep the weights of the best epoch.
 
@@ -97,6 +104,7 @@ def fit(
         emit: Receives ``step`` after every step; one event per epoch, when it is safe on the disk;
             ``resumed`` with the rows of the epochs before; ``checkpoint_rejected`` with the file
             and the reason.
+        meter: Counts the energy from here on.
 
     Raises:
         Diverged: The loss is no longer finite.
@@ -114,7 +122,9 @@ def fit(
         seed=spec.seed_for("validation"),
     )
     checkpoints = Checkpoints(folder, spec, model, device)
+    meter = meter or EnergyMeter({})
     state = _take_up(checkpoints, model, spec, predictor, budget, emit)
+    before = state.energy_j
     if state.epoch:
         write_table(folder / "epochs.csv", state.rows, EPOCH_COLUMNS)
     stream = training_batches(
@@ -128,7 +138,7 @@ def fit(
     )
     with closing(stream):
         while not _ended(budget, state):
-            row = _epoch(model, stream, budget, state, spec.protocol.learning_rate, emit)
+            row = _epoch(model, stream, budget, state, spec.protocol.learning_rate, emit, meter)
             begin = time.perf_counter()
             dice = patch_dice(predictor, checks, classes)
             row |= {"validation_dice": dice, "validation_s": time.perf_counter() - begin}
@@ -137,6 +147,7 @@ def fit(
                 state.best = values(model)
             row["elapsed_s"] = state.elapsed_s + row["epoch_s"] + row["validation_s"]
             state.rows.append(row)
+            state.took(meter.joules(), before)
             checkpoints.save(state)
             write_table(folder / "epochs.csv", state.rows, EPOCH_COLUMNS)
             emit({"event": "epoch", **row, "share": _share(budget, state)})
@@ -155,6 +166,8 @@ def fit(
         resumed=tuple(state.resumed),
         reached=reached if budget.track == "target" else None,
         time_to_target_s=state.elapsed_s if reached else None,
+        epoch_steps=np.diff([0, *(row["steps"] for row in state.rows)]).astype(int).tolist(),
+        energy_j=state.energy_j or {},
     )
 
 
@@ -205,6 +218,7 @@ def _epoch(
     state: State,
     peak: float,
     emit: Emit,
+    meter: EnergyMeter,
 ) -> dict[str, float]:
     """Take the steps of one epoch, or as many as the budget leaves; return its row."""
     begin = time.perf_counter()
@@ -213,6 +227,7 @@ def _epoch(
     while len(losses) < budget.steps_per_epoch and (share := _share(budget, state)) < 1.0:
         rate = learning_rate(peak, share)
         losses.append(step(model, stream, state, rate))
+        meter.tick()
         emit({"event": "step"})  # a sign of life: an epoch may last for hours
     return {
         "epoch": state.epoch + 1,

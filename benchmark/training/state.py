@@ -40,6 +40,7 @@ class State:
         checkpoint_s: Time spent on writing checkpoints.
         earlier_s: Wall time of the parts of this training that other processes did.
         resumed: After which epochs the training was taken up.
+        energy_j: Energy of the finished epochs by kind of device; None before the first.
     """
 
     rows: list[dict[str, float]] = field(default_factory=list)
@@ -52,6 +53,7 @@ class State:
     checkpoint_s: float = 0.0
     earlier_s: float = 0.0
     resumed: list[int] = field(default_factory=list)
+    energy_j: dict[str, float] | None = None
 
     @property
     def epoch(self) -> int:
@@ -68,6 +70,18 @@ class State:
         self.step_s.append(step_s)
         self.wait_s.append(wait_s)
         self.train_s += step_s
+
+    def took(self, energy_j: dict[str, float], before: dict[str, float] | None) -> None:
+        """Count the energy of this part of the training and of the parts before.
+
+        What was not metered in every part is left out: a part of the energy is not the energy.
+        """
+        if before is None:
+            self.energy_j = energy_j
+        else:
+            self.energy_j = {
+                kind: before[kind] + joules for kind, joules in energy_j.items() if kind in before
+            }
 
 
 class Checkpoints:

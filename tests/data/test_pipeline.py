@@ -71,6 +71,38 @@ def test_rule_batch_depends_on_seed_and_position_however_it_is_reached():
     endless.close()
 
 
+@pytest.mark.parametrize("patch", [(32, 32), (4, 32, 32)])
+def test_rule_the_stream_is_the_same_for_any_number_of_threads(patch):
+    """Augmentation draws, noise of OpenCV included, in whatever thread a batch is made."""
+    alone, *others = (list(stream(patch=patch, threads=threads)) for threads in (0, 1, 2, 4))
+    for other in others:
+        assert len(other) == len(alone) == 12
+        for one, two in zip(alone, other, strict=True):
+            np.testing.assert_array_equal(one[0], two[0])
+            np.testing.assert_array_equal(one[1], two[1])
+
+
+@pytest.mark.parametrize("start", [1, 5, 11])
+@pytest.mark.parametrize("threads", [1, 4])
+def test_rule_a_stream_that_starts_at_k_begins_with_element_k(start, threads):
+    whole = list(stream(threads=1))
+    rest = list(stream(start=start, threads=threads))
+    assert len(rest) == 12 - start
+    for one, two in zip(whole[start:], rest, strict=True):
+        np.testing.assert_array_equal(one[0], two[0])
+        np.testing.assert_array_equal(one[1], two[1])
+
+
+def test_two_threads_are_taken_only_where_the_training_keeps_two(monkeypatch):
+    from benchmark.data import pipeline
+
+    for processors, threads in ((1, 1), (2, 1), (4, 2), (16, 4), (128, 4)):
+        monkeypatch.setattr(
+            pipeline.os, "sched_getaffinity", lambda _, n=processors: set(range(n)), raising=False
+        )
+        assert pipeline.default_threads() == threads
+
+
 def test_every_pass_visits_every_slice_once_in_a_new_order():
     positions = samples(CASES, 2)
     assert len(positions) == 15

@@ -25,8 +25,9 @@ def steps(monkeypatch, tmp_path):
     """Run an order whose parts only write down when they were called."""
     import architectures
     import datasets
+    from architectures import cost
     from benchmark.data import cache
-    from benchmark.evaluation import cases
+    from benchmark.evaluation import cases, speed
     from benchmark.training import devices, fit
     from datasets import splits
 
@@ -45,7 +46,14 @@ def steps(monkeypatch, tmp_path):
 
     def fake_fit(*_, **__):
         log.append("fit")
-        return fit.Fitted(tmp_path / "w", 1, 0.5, [1.0] * 4, [0.1] * 4, [4.0])
+        return fit.Fitted(
+            tmp_path / "w", 1, 0.5, [1.0] * 4, [0.1] * 4, [4.0],
+            epoch_steps=[4], energy_j={"cpu": 40.0, "gpu": 2.0},
+        )  # fmt: skip
+
+    def fake_speed(predictor, *, train_s):
+        log.append("speed")
+        return {"throughput_per_s": 80.0, "throughput_batch": predictor.batch_size}
 
     def fake_evaluate(*_, **__):
         log.append("evaluate")
@@ -60,6 +68,8 @@ def steps(monkeypatch, tmp_path):
     monkeypatch.setattr(architectures, "build", lambda *_, **__: model)
     monkeypatch.setattr(fit, "fit", fake_fit)
     monkeypatch.setattr(cases, "evaluate", fake_evaluate)
+    monkeypatch.setattr(speed, "measure_speed", fake_speed)
+    monkeypatch.setattr(cost, "multiply_accumulates", lambda _: 12_000_000)
     monkeypatch.setattr(
         devices, "configure", lambda **_: devices.Device("cpu", "x", "float32", False, 2)
     )
@@ -75,7 +85,7 @@ def run(spec, tmp_path):
 def test_rule_test_cases_are_read_after_training(steps, spec, tmp_path):
     record, _ = run(spec, tmp_path)
     assert record["status"] == "ok", record["error"]
-    assert steps == ["read 0,1,2", "read 3", "fit", "read 4", "evaluate"]
+    assert steps == ["read 0,1,2", "read 3", "fit", "read 4", "evaluate", "speed"]
     assert record["split"] == {"train": ["p0", "p1", "p2"], "validation": ["p3"], "test": ["p4"]}
     assert record["params"] == 6
     assert record["summary"]["dice"] == 0.5
@@ -96,7 +106,7 @@ def test_postprocessing_is_decided_before_test_cases_are_read(steps, spec, tmp_p
     )
     protocol = replace(spec.protocol, postprocessing="largest_component")
     record, _ = run(replace(spec, protocol=protocol), tmp_path)
-    assert steps == ["read 0,1,2", "read 3", "fit", "choose", "read 4", "evaluate"]
+    assert steps == ["read 0,1,2", "read 3", "fit", "choose", "read 4", "evaluate", "speed"]
     assert cleaned == [(1,)]
     assert record["postprocessing"] == decision.to_dict()
     assert record["timing"]["postprocessing_s"] >= 0
@@ -157,6 +167,7 @@ def test_record_says_how_the_budget_was_used_and_where_it_was_resumed(
 
     fitted = fit.Fitted(
         tmp_path / "w", 1, 0.5, [1.0] * 4, [0.1] * 4, [2.0, 2.0],
+        epoch_steps=[2, 2],
         checkpoint_s=0.3, earlier_s=100.0, resumed=(1,), reached=True, time_to_target_s=4.5,
     )  # fmt: skip
     monkeypatch.setattr(fit, "fit", lambda *_, **__: fitted)
@@ -171,6 +182,26 @@ def test_record_says_how_the_budget_was_used_and_where_it_was_resumed(
     assert (timing["checkpoint_s"], timing["earlier_s"]) == (0.3, 100.0)
     assert 100 <= timing["train_s"] < 101
     assert timing["total_s"] > timing["train_s"]
+
+
+def test_record_says_what_the_run_cost(steps, spec, tmp_path):
+    record, _ = run(spec, tmp_path)
+    assert record["gmacs"] == 0.012
+    assert record["energy"] == {"train_j": 42.0, "train_cpu_j": 40.0, "train_gpu_j": 2.0}
+    timing = record["timing"]
+    assert timing["throughput_batch"] == spec.batch_size
+    found = {name: timing[name] for name in ("wait_share", "epoch_s", "epoch_ratio", "compile_s")}
+    assert found == {"wait_share": pytest.approx(0.1), "epoch_s": 4.0, "epoch_ratio": 1.0,
+                     "compile_s": 0.0}  # fmt: skip
+    assert timing["speed_s"] >= 0
+
+
+def test_without_a_meter_energy_is_not_invented(steps, spec, tmp_path, monkeypatch):
+    from benchmark.training import fit
+
+    fitted = fit.Fitted(tmp_path / "w", 1, 0.5, [1.0] * 4, [0.1] * 4, [4.0], epoch_steps=[4])
+    monkeypatch.setattr(fit, "fit", lambda *_, **__: fitted)
+    assert run(spec, tmp_path)[0]["energy"] == {"train_j": None}
 
 
 def test_divergence_and_user_errors_carry_no_traceback(steps, spec, tmp_path, monkeypatch, capsys):

@@ -114,6 +114,32 @@ def test_costs_come_from_the_records(two_seeds):
     assert row["parameters"] == 1_940_000
 
 
+def test_speed_and_energy_are_means_over_the_runs(two_seeds):
+    records, tables = two_seeds
+    for item, factor in zip(records, (1.0, 3.0), strict=True):
+        item["gmacs"] = 1.5
+        item["timing"] |= {"latency_ms_p50": 10.0 * factor, "throughput_per_s": 100.0 * factor,
+                           "throughput_batch": 8}  # fmt: skip
+        item["energy"] = {"train_j": 500.0 * factor, "train_gpu_j": 500.0 * factor}
+    row = board(records, *tables).iloc[0]
+    names = ["gmacs", "latency_ms", "throughput_per_s", "throughput_batch", "energy_j", "energy_of"]
+    assert row[names].tolist() == [1.5, 20.0, 200.0, "8", 1000.0, "GPU"]
+
+
+@pytest.mark.parametrize("other", [{"train_j": None}, {"train_j": 9.0, "train_cpu_j": 9.0}])
+def test_energy_of_different_meters_has_no_mean(two_seeds, other):
+    records, tables = two_seeds
+    for item, energy in zip(records, ({"train_j": 5.0, "train_gpu_j": 5.0}, other), strict=True):
+        item["energy"] = energy
+    assert math.isnan(board(records, *tables).iloc[0]["energy_j"])
+
+
+def test_records_without_speed_and_energy_are_read(two_seeds):
+    records, tables = two_seeds
+    row = board(records, *tables).iloc[0]
+    assert row[["gmacs", "latency_ms", "throughput_per_s", "energy_j"]].isna().all()
+
+
 def test_inference_time_falls_back_to_the_cases(two_seeds):
     records, tables = two_seeds
     for item in records:

@@ -49,6 +49,31 @@ def test_failed_runs_are_rows_with_their_status(made):
     assert "--- (oom)" in latex(frame, groups)
 
 
+def test_costs_show_what_was_measured_and_nothing_else(record, finished, tmp_path):
+    records = [record(tmp_path, name) for name in ("unet", "vnet")]
+    timing = {"latency_ms_p50": 4.56, "throughput_per_s": 105.2, "throughput_batch": 8}
+
+    def costs():
+        groups = comparison_groups(*finished(records, patients=3, slices=False))
+        return markdown(leaderboard(groups), groups).split("Costs")[1]
+
+    bare = costs()
+    assert "Training time" in bare
+    for heading in ("GMACs", "Latency", "Patches per second", "energy", "GPU"):
+        assert heading not in bare
+    records[0]["timing"] |= timing
+    records[0]["gmacs"] = 1.234
+    records[0]["energy"] = {"train_j": 12_340.0, "train_cpu_j": 2_340.0, "train_gpu_j": 10_000.0}
+    full = costs()
+    lines = {cells[3]: cells for line in full.splitlines() if line.startswith("| ACDC")
+             for cells in [[cell.strip() for cell in line.split("|")]]}  # fmt: skip
+    assert "1.23" in lines["U-Net"]
+    assert "4.56" in lines["U-Net"]
+    assert "105 (8)" in lines["U-Net"]
+    assert "12.3 (CPU, GPU)" in lines["U-Net"]
+    assert lines["V-Net"].count("—") == 4
+
+
 def test_footers_name_unannotated_classes_and_phantoms(made):
     groups, frame = made
     first, second = markdown(frame, groups).split("\n## ")[1:]

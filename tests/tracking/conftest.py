@@ -68,7 +68,9 @@ class Work:
             "protocol_hash": spec.protocol_hash, "profile": "smoke", "release": "",
             "started_utc": now, "finished_utc": now,
             "environment": {"device": {"name": "a processor"}, "git": {"commit": "c0ffee"}},
-            "timing": {"train_s": 7.5, "epoch_s": 2.0, "samples_per_s": 9.0, "peak_rss_mib": 400.0},
+            "timing": {"train_s": 7.5, "epoch_s": 2.0, "samples_per_s": 9.0, "peak_rss_mib": 400.0,
+                       "latency_ms_p50": 4.0, "throughput_per_s": 90.0, "wait_share": 0.01},
+            "energy": {"train_j": 600.0, "train_cpu_j": 600.0},
         }  # fmt: skip
         if status == "ok":
             cases = [
@@ -76,7 +78,7 @@ class Work:
                 for name, dice in (("lv", 0.9), ("lv", 0.7), ("rv", 0.5))
             ]
             write_table(folder / "cases.csv", cases, cases[0])
-            record["params"] = 1234
+            record["params"], record["gmacs"] = 1234, 0.5
             record["split"] = {"train": ["a", "b"], "validation": ["c"], "test": ["d"]}
             record["summary"] = {
                 "dice": 0.7, "iou": 0.35, "best_epoch": 3, "validation_dice": 0.3 - 0.1 * spec.seed

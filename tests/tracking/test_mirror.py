@@ -39,6 +39,10 @@ def test_a_parent_and_a_child_per_run_with_all_that_the_record_tells(work):
     assert curves["time/train_s"] == [(0, 7.5)]
     assert curves["perf/samples_per_s"] == [(0, 9.0)]
     assert curves["mem/peak_rss_mib"] == [(0, 400.0)]
+    costs = {"perf/gmacs": 0.5, "perf/latency_ms_p50": 4.0, "perf/throughput_per_s": 90.0,
+             "perf/wait_share": 0.01, "energy/train_j": 600.0,
+             "energy/train_cpu_j": 600.0}  # fmt: skip
+    assert {name: curves[name] for name in costs} == {name: [(0, v)] for name, v in costs.items()}
     assert [step for step, _ in curves["time/epoch_s"]] == [1, 2, 3]
     assert files == {"record.json", "log.txt", "cases.csv", "epochs.csv"}
     assert {name for name, _ in inputs} == {

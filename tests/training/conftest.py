@@ -48,13 +48,24 @@ def fit_discs(spec) -> Callable[..., Any]:
     """Train on discs; returns ``(fitted, events)``, or raises after ``stop_after`` epochs."""
 
     def run(
-        folder: Path, *, seed: int = 0, outputs: int = 1, stop_after: int = 0, **protocol: Any
+        folder: Path,
+        *,
+        seed: int = 0,
+        outputs: int = 1,
+        stop_after: int = 0,
+        architecture: str = "unet",
+        meter: Any = None,
+        **protocol: Any,
     ) -> Any:
         from benchmark.training.devices import configure
         from benchmark.training.fit import fit
 
         settings = {"epochs": 3, "steps_per_epoch": (4, 4), "augmentation": "standard", **protocol}
-        mine = dataclasses.replace(spec, protocol=dataclasses.replace(spec.protocol, **settings))
+        mine = dataclasses.replace(
+            spec,
+            architecture=architecture,
+            protocol=dataclasses.replace(spec.protocol, **settings),
+        )
         events: list[dict[str, Any]] = []
 
         def emit(event: dict[str, Any]) -> None:
@@ -69,7 +80,7 @@ def fit_discs(spec) -> Callable[..., Any]:
             mine,
             [disc(i) for i in range(8)],
             [disc(i) for i in range(8, 10)],
-            classes=2, device=device, folder=folder, emit=emit,
+            classes=2, device=device, folder=folder, emit=emit, meter=meter,
         )  # fmt: skip
         return fitted, events
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from pathlib import Path
 
@@ -83,6 +84,33 @@ def test_learns_logs_every_epoch_and_keeps_the_best_weights(keras, learning, tmp
 def test_same_specification_gives_the_same_training(keras, learning, tmp_path):
     one, two = (train(keras, tmp_path / name, learning)[1] for name in "ab")
     assert one.validation_dice == two.validation_dice
+
+
+def test_rule_two_architectures_see_the_same_batches_in_the_same_order(
+    fit_discs, tmp_path, monkeypatch
+):
+    from benchmark.training import fit
+
+    seen: list[bytes] = []
+    original = fit.training_batches
+
+    def watched(*arguments, **options):
+        for image, mask in original(*arguments, **options):
+            seen[-1] = hashlib.sha256(seen[-1] + image.tobytes() + mask.tobytes()).digest()
+            yield image, mask
+
+    monkeypatch.setattr(fit, "training_batches", watched)
+    networks = {"unet": {}, "deeplabv3": {"outputs": 2, "seed": 3}}
+    for name, setting in networks.items():
+        seen.append(b"")
+        fit_discs(tmp_path / name, architecture=name, epochs=1, **setting)
+    assert seen[0] == seen[1] != b""
+
+
+def test_epochs_have_their_steps_and_no_energy_without_a_meter(fit_discs, tmp_path):
+    fitted, _ = fit_discs(tmp_path, track="steps", max_steps=6)
+    assert fitted.epoch_steps == [4, 2]
+    assert fitted.energy_j == {}
 
 
 def test_loss_that_is_not_finite_stops_the_run(keras, learning, tmp_path):

@@ -73,6 +73,41 @@ def test_rule_resumed_training_equals_the_uninterrupted(runs, parts, fit_discs):
     assert fitted.checkpoint_s > 0
 
 
+class Meter:
+    """Counts a joule whenever it is read, and forgets all in another process."""
+
+    def __init__(self, *kinds):
+        self.kinds, self.read, self.ticks = kinds, 0, 0
+
+    def tick(self):
+        self.ticks += 1
+
+    def joules(self):
+        self.read += 1
+        return dict.fromkeys(self.kinds, float(self.read))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        (("cpu", "gpu"), ("cpu", "gpu"), {"cpu": 3.0, "gpu": 3.0}),
+        (("cpu", "gpu"), ("cpu",), {"cpu": 3.0}),  # of the GPU only a part was metered
+        ((), ("cpu",), {}),
+    ],
+)
+def test_rule_energy_adds_up_over_the_parts_that_were_all_metered(
+    fit_discs, interrupted, tmp_path, first, second, expected
+):
+    meters = Meter(*first), Meter(*second)
+    with pytest.raises(interrupted):
+        fit_discs(tmp_path, stop_after=2, meter=meters[0])
+    fitted, _ = fit_discs(tmp_path, meter=meters[1])
+    assert fitted.energy_j == expected
+    assert [meter.ticks for meter in meters] == [8, 4]  # after every step
+    again, _ = fit_discs(tmp_path, meter=Meter("cpu"))  # nothing is left to do
+    assert again.energy_j == expected
+
+
 def test_all_kinds_of_state_are_in_a_checkpoint(fit_discs, interrupted, tmp_path, monkeypatch):
     """Momentum, the scale of a float16 loss, two heads, and a best epoch that is not the last."""
     import keras
