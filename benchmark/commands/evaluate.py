@@ -119,14 +119,14 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 def _say_where(record: dict[str, object], results: Path, out: Console) -> None:
     from benchmark.evaluation.show import plural
-    from benchmark.records import external_folder, read_records, stands_beside
+    from benchmark.records import external_folder, is_trial, read_records, stands_beside
     from benchmark.reporting import warn
 
     spec = record["spec"]
     assert isinstance(spec, dict)
     folder = external_folder(results, spec["architecture"], spec["dataset"])
     runs = read_records(results, on_damage=lambda text: warn(out, text))
-    beside = [run for run in runs if stands_beside(record, run)]
+    beside = [run for run in runs if stands_beside(record, run) and not is_trial(run)]
     protocols = sorted({str(run["protocol_hash"]) for run in beside})
     where = (
         f"The next report shows it beside {plural(len(beside), 'run')} "
