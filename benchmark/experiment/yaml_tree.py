@@ -60,7 +60,7 @@ class Tree:
             overlay = overlay[part]
         lines = {key: line for key, line in self.lines.items() if key[: len(section)] != section}
         for key, line in self.lines.items():
-            if key[: len(section)] == section:
+            if len(key) > len(section) and key[: len(section)] == section:
                 lines[key[len(section) :]] = line
         return Tree(_merge(self.data, overlay or {}), lines, self.said)
 

@@ -94,16 +94,24 @@ class Study:
         self._owners = results / FOLDER / ".owners"
         self._owner = f"{socket.gethostname()}-{os.getpid()}-{next(_numbers)}.lock"
         self._lock: IO[bytes] | None = None
+        self._storage: optuna.storages.RDBStorage | None = None
         self._study: optuna.Study
 
     def __enter__(self) -> Study:
         self.store.parent.mkdir(parents=True, exist_ok=True)
         self._lock = try_lock(self._owners / self._owner)
-        with locked(self._gate):  # two that make the tables at once would break the store
-            self._study = self._open()
+        try:
+            with locked(self._gate):  # two that make the tables at once would break the store
+                self._study = self._open()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._storage is not None:
+            self._storage.remove_session()
+            self._storage.engine.dispose()
         (self._owners / self._owner).unlink(missing_ok=True)
         if self._lock is not None:
             self._lock.close()
@@ -210,12 +218,12 @@ class Study:
             else optuna.pruners.NopPruner()
         )
         try:
-            storage = optuna.storages.RDBStorage(
+            self._storage = optuna.storages.RDBStorage(
                 f"sqlite:///{self.store.resolve()}",
                 engine_kwargs={"connect_args": {"timeout": 60.0}},
             )
             return optuna.create_study(
-                study_name=self.name, storage=storage, pruner=pruner,
+                study_name=self.name, storage=self._storage, pruner=pruner,
                 direction="maximize", load_if_exists=True,
             )  # fmt: skip
         except (SQLAlchemyError, optuna.exceptions.OptunaError, RuntimeError) as error:
