@@ -200,6 +200,7 @@ def _choose_backend(wanted: str) -> None:
     """Have Keras import this backend, or say why it cannot."""
     if "keras" not in sys.modules:
         os.environ["KERAS_BACKEND"] = wanted
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # as the workers have it
         return
     found = sys.modules["keras"].backend.backend()
     if found != wanted:

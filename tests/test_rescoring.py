@@ -61,9 +61,8 @@ def test_the_files_are_known_by_their_fingerprint(phantoms, spec, tmp_path):
     digest = fingerprint("acdc", root, datasets.read_cases("acdc", root))
 
     def trained(**how):
-        return SimpleNamespace(spec=SimpleNamespace(
-            dataset="acdc", name="unet·acdc·f0·s0", **{"source": "phantom", "fingerprint": digest} | how
-        ))  # fmt: skip
+        axes = {"dataset": "acdc", "name": "unet·acdc·f0·s0", "source": "phantom"}
+        return SimpleNamespace(spec=SimpleNamespace(**axes | {"fingerprint": digest} | how))
 
     assert find_files(trained(), tmp_path, phantoms) == root
     with pytest.raises(DataError, match=r"expected the files on which it was made .*--data-root"):

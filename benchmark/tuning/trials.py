@@ -70,9 +70,11 @@ class Objective:
         if record is not None and record["status"] == "pruned":
             because = curve.follow(_epochs(record["path"]))
             if because:
-                return outcome_of(record, because)
+                return self._known(outcome_of(record, because))
         if record is None or record["status"] not in ("ok", "oom", "diverged"):
             record = self._execute(spec, curve, str((record or {}).get("finished_utc") or ""))
+        else:
+            self._known(outcome_of(record))
         if record is None:  # stopped before it began
             return Outcome(spec.key, "killed")
         curve.report(_epochs(record["path"]))
@@ -90,6 +92,10 @@ class Objective:
             return read_record(self._results / "runs" / spec.key)
         except Damaged:
             return None
+
+    def _known(self, outcome: Outcome) -> Outcome:
+        self._tell(f"Trial {outcome.key} has its record already: {outcome.status}.")
+        return outcome
 
     def _execute(self, spec: RunSpec, curve: Curve, seen: str) -> dict[str, Any] | None:
         self._number += 1

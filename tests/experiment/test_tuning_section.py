@@ -25,7 +25,7 @@ RECIPE = {"study": "s-1", "trials": 20, "cost_s": 4312.0}
         ({"options.filters": []}, "filters", "at least one choice"),
         ({"options.strides": [[2, 2]]}, "strides", "each text, a number"),
         ({"options.filters": [8, 8]}, "filters", "every choice once"),
-        ({"options.filters": {"low": 2}}, "filters", "'tuning.search.options.filters.high' is missing"),
+        ({"options.filters": {"low": 2}}, "filters", "options.filters.high' is missing"),
         ({"options.filters": {"low": 9, "high": 2}}, "high: 2", "more than low, which is 9"),
         ({"options.filters": {"low": 2, "high": 9, "lag": True}}, "lag", "Did you mean 'log'?"),
         ({"options.filters": {"low": "a", "high": 9}}, "low", "expected a number"),
