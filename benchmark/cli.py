@@ -24,6 +24,8 @@ from benchmark.commands import (
     publish,
     status,
     track,
+    train,
+    tune,
     ui,
 )
 from benchmark.errors import BenchmarkError
@@ -32,6 +34,8 @@ from benchmark.tracking.address import ENVIRONMENT
 # In the order in which --help lists them.
 COMMANDS = (
     experiment,
+    train,
+    tune,
     status,
     publish,
     evaluate,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 AXES = ("architecture", "dataset", "source", "fold", "seed")
-STATUSES = ("ok", "oom", "diverged", "timeout", "error", "killed", "skipped")
+STATUSES = ("ok", "oom", "diverged", "timeout", "error", "killed", "skipped", "pruned")
 
 # What every record has, however its run ended.
 ESSENTIAL = ("key", "spec")
@@ -129,7 +129,7 @@ def read_record(run: Path) -> dict[str, Any] | None:
         )
     lacking = [name for name in ESSENTIAL if not record.get(name)]
     if record["status"] == "ok" and not record.get("external") and not _has_dice(record):
-        lacking.append("summary.dice")
+        lacking.append(f"summary.{_main_score(record)}")
     if lacking:
         raise Damaged(
             f"{path}: expected a whole record, {', '.join(lacking)} is not there. "
@@ -206,6 +206,11 @@ def read_external(
     return records
 
 
+def is_trial(record: Mapping[str, Any]) -> bool:
+    """Whether a record is of a trial of a search: it has a validation Dice and no test scores."""
+    return record["spec"].get("evaluate") == "validation"
+
+
 def stands_beside(external: Mapping[str, Any], run: Mapping[str, Any]) -> bool:
     """Whether an external entry was scored on the files of a run, by its definitions and rules."""
     one, other = external["spec"], run["spec"]
@@ -274,7 +279,13 @@ def _concatenate(records: Iterable[Mapping[str, Any]], name: str) -> pd.DataFram
 
 def _has_dice(record: Mapping[str, Any]) -> bool:
     summary = record.get("summary")
-    return isinstance(summary, Mapping) and isinstance(summary.get("dice"), float | int)
+    score = summary.get(_main_score(record)) if isinstance(summary, Mapping) else None
+    return isinstance(score, float | int)
+
+
+def _main_score(record: Mapping[str, Any]) -> str:
+    spec = record.get("spec")
+    return "validation_dice" if isinstance(spec, Mapping) and is_trial(record) else "dice"
 
 
 def _check_sums(run: Path, record: bytes) -> None:

@@ -16,6 +16,7 @@ from benchmark.records import (
     cases_frame,
     clinical_frame,
     epochs_frame,
+    is_trial,
     mixed_versions,
     read_external,
     read_records,
@@ -130,7 +131,9 @@ def _other_protocols(plan: Plan, results: Path, console: Console) -> Records:
         [
             record
             for record in read_records(results, on_damage=lambda text: warn(console, text))
-            if record["spec"]["dataset"] in datasets and record["protocol_hash"] not in protocols
+            if record["spec"]["dataset"] in datasets
+            and record["protocol_hash"] not in protocols
+            and not is_trial(record)
         ]
     )
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import BenchmarkError
 from benchmark.experiment.spec import RunSpec
-from benchmark.records import WEIGHTS, read_record, read_records
+from benchmark.records import WEIGHTS, is_trial, read_record, read_records
 
 if TYPE_CHECKING:
     from benchmark.evaluation.inference import Predictor
@@ -144,7 +144,7 @@ def _best(results: Path, name: str) -> Trained:
     finished = [
         record
         for record in read_records(results, on_damage=lambda text: None)
-        if record["status"] == "ok" and (record["path"] / WEIGHTS).exists()
+        if record["status"] == "ok" and (record["path"] / WEIGHTS).exists() and not is_trial(record)
     ]
     fitting = [
         record
@@ -183,6 +183,11 @@ def open_run(folder: Path) -> Trained:
             f"{folder}: expected a run that is ok, its status is {record['status']} "
             f"({record.get('error')})."
         )
+    if is_trial(record):
+        raise BenchmarkError(
+            f"{folder}: expected a run with weights and test scores, found a trial of a search, "
+            "which keeps neither. Run the recipe that the search has found."
+        )
     if not (folder / WEIGHTS).exists():
         raise BenchmarkError(
             f"{folder / WEIGHTS}: expected the weights of the run, found none. Delete the folder "
@@ -195,6 +200,7 @@ def _choose_backend(wanted: str) -> None:
     """Have Keras import this backend, or say why it cannot."""
     if "keras" not in sys.modules:
         os.environ["KERAS_BACKEND"] = wanted
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # as the workers have it
         return
     found = sys.modules["keras"].backend.backend()
     if found != wanted:

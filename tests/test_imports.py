@@ -57,6 +57,8 @@ def test_house_rules(path):
         )  # fmt: skip
     if "mlflow" in known:
         assert inside(path, "benchmark/tracking")
+    if "optuna" in known:
+        assert inside(path, "benchmark/tuning")
     if "ray" in known:
         assert path == Path("benchmark/execution/ray.py")
     if inside(path, "benchmark/report"):
@@ -69,7 +71,7 @@ def test_house_rules(path):
     ("command", "heavy"),
     [
         (["--help"], {"numpy", "pandas", "pydantic", "yaml", "rich", "nibabel"} | FRAMEWORKS),
-        (["plan", "--json"], {"keras", "pandas", "mlflow", "matplotlib"} | FRAMEWORKS),
+        (["plan", "--json"], {"keras", "pandas", "mlflow", "matplotlib", "optuna"} | FRAMEWORKS),
     ],
 )
 def test_light_commands_load_no_framework(command, heavy, tmp_path):

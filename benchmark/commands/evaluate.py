@@ -1,4 +1,4 @@
-"""``evaluate``: masks of any tool, scored by the rules of the benchmark."""
+"""``evaluate``: masks of any tool, or a finished run, scored by the rules of the benchmark."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ def add(commands: Commands) -> None:
     """Add the parser of the command."""
     parser = commands.add_parser(
         "evaluate", parents=[results_option()],
-        help="score folders of masks made by any tool (nnU-Net, MONAI)",
+        help="score folders of masks made by any tool (nnU-Net, MONAI), or a finished run again",
     )  # fmt: skip
-    parser.add_argument("truth", type=Path, metavar="TRUTH",
+    _add_run(parser)
+    parser.add_argument("truth", type=Path, metavar="TRUTH", nargs="?",
                         help="folder of true masks, the dataset's tree, or one mask")  # fmt: skip
-    parser.add_argument("predictions", type=Path, metavar="PREDICTIONS",
+    parser.add_argument("predictions", type=Path, metavar="PREDICTIONS", nargs="?",
                         help="folder of masks named after their cases, or one mask")  # fmt: skip
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--dataset", metavar="NAME", help="gives classes and what is known of cases")
@@ -45,6 +46,18 @@ def add(commands: Commands) -> None:
     parser.add_argument("--skip-missing", action="store_true", help="leave cases without a "
                         "prediction out, instead of counting them as missed")  # fmt: skip
     parser.set_defaults(command=_evaluate)
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--run", metavar="RUN",
+        help="instead of masks: score this run's weights again on its test cases and compare with "
+        "its record; a key or its beginning, an MLflow run id, best:DATASET[/ARCHITECTURE]",
+    )  # fmt: skip
+    parser.add_argument(
+        "--data-root", type=Path, metavar="DIR", default=Path("data"),
+        help="with --run: folder that holds the datasets (default: data)",
+    )  # fmt: skip
 
 
 def _classes(text: str) -> dict[str, int]:
@@ -73,6 +86,13 @@ def _tolerance(text: str) -> float:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
+    if options.run is not None:
+        return _rescore(options)
+    if options.truth is None or options.predictions is None:
+        raise BenchmarkError(
+            "evaluate: expected TRUTH and PREDICTIONS, the masks to score, or --run with a "
+            "finished run."
+        )
     import datasets
     from benchmark.evaluation import external
     from benchmark.evaluation.folders import COLUMNS, score_folders
@@ -117,16 +137,43 @@ def _evaluate(options: argparse.Namespace) -> int:
     return 0
 
 
+def _rescore(options: argparse.Namespace) -> int:
+    if options.truth is not None:
+        raise BenchmarkError(
+            f"--run {options.run}: expected no masks beside it, received {options.truth}."
+        )
+    from benchmark.rescoring import TOLERANCE, rescore
+    from benchmark.trained import find
+
+    out = console()
+    trained = find(options.results, options.run)
+    with out.status("preparing") as status:
+        found = rescore(
+            trained, options.results, options.data_root,
+            progress=lambda done, total: status.update(f"scoring: {done} of {total} cases"),
+        )  # fmt: skip
+    before, now = found.dice
+    name = max(found.differences, key=lambda name: found.differences[name])
+    verdict = "as recorded" if found.agrees else f"NOT as recorded (more than {TOLERANCE:g})"
+    out.print(
+        f"{trained.spec.name} ({trained.spec.source}, {trained.spec.key}): {found.cases} test "
+        f"cases, mean Dice {before:.6f} recorded, {now:.6f} now; largest difference of all scores "
+        f"{found.largest:.3g}{f' ({name})' if found.largest else ''}: {verdict}.",
+        style=None if found.agrees else "red", markup=False, soft_wrap=True,
+    )  # fmt: skip
+    return 0 if found.agrees else 1
+
+
 def _say_where(record: dict[str, object], results: Path, out: Console) -> None:
     from benchmark.evaluation.show import plural
-    from benchmark.records import external_folder, read_records, stands_beside
+    from benchmark.records import external_folder, is_trial, read_records, stands_beside
     from benchmark.reporting import warn
 
     spec = record["spec"]
     assert isinstance(spec, dict)
     folder = external_folder(results, spec["architecture"], spec["dataset"])
     runs = read_records(results, on_damage=lambda text: warn(out, text))
-    beside = [run for run in runs if stands_beside(record, run)]
+    beside = [run for run in runs if stands_beside(record, run) and not is_trial(run)]
     protocols = sorted({str(run["protocol_hash"]) for run in beside})
     where = (
         f"The next report shows it beside {plural(len(beside), 'run')} "

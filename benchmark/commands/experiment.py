@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,11 +15,12 @@ from benchmark.errors import BenchmarkError
 if TYPE_CHECKING:
     from benchmark.execution.executor import Executor
     from benchmark.experiment.plan import Plan
+    from benchmark.experiment.yaml_tree import Layer
 
 
 def add(commands: Commands) -> None:
     """Add the parsers of the three commands."""
-    asked, retry = _experiment_options(), _retry_option()
+    asked, retry = _matrix_options(), retry_option()
     run = commands.add_parser(
         "run", parents=[asked, retry], help="train, evaluate, compare: the whole matrix"
     )
@@ -61,7 +62,8 @@ def add(commands: Commands) -> None:
     report.set_defaults(command=_report)
 
 
-def _experiment_options() -> argparse.ArgumentParser:
+def experiment_options() -> argparse.ArgumentParser:
+    """Return a parent parser with the file, the data and the results."""
     parser = argparse.ArgumentParser(add_help=False, parents=[results_option()])
     parser.add_argument("file", type=Path, nargs="?", default=Path("experiments.yaml"),
                         help="the experiment file (default: experiments.yaml)")  # fmt: skip
@@ -76,6 +78,16 @@ def _experiment_options() -> argparse.ArgumentParser:
     parser.add_argument(
         "--data", choices=("auto", "real", "phantom"), help="overrides 'data:' of the file"
     )
+    return parser
+
+
+def _matrix_options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(add_help=False, parents=[experiment_options()])
+    parser.add_argument(
+        "--override", type=Path, action="append", metavar="FILE", default=[],
+        help="laid over the experiment file, key by key, such as what `tune` has found; may be "
+             "repeated",
+    )  # fmt: skip
     parser.add_argument(
         "--only", action="append", metavar="AXIS=VALUE[|VALUE][,...]", default=[],
         help="part of the matrix, such as architecture=unet|vnet,fold=0; may be repeated",
@@ -83,7 +95,8 @@ def _experiment_options() -> argparse.ArgumentParser:
     return parser
 
 
-def _retry_option() -> argparse.ArgumentParser:
+def retry_option() -> argparse.ArgumentParser:
+    """Return a parent parser with ``--retry``."""
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument(
         "--retry", action="append", metavar="STATUS[,...]",
@@ -94,6 +107,13 @@ def _retry_option() -> argparse.ArgumentParser:
 
 
 def _make_plan(options: argparse.Namespace) -> Plan:
+    from benchmark.experiment.layers import override
+
+    return plan_of(options, [override(path) for path in options.override])
+
+
+def plan_of(options: argparse.Namespace, layers: Sequence[Layer]) -> Plan:
+    """Return the plan of the file with something laid over it."""
     from benchmark.experiment.plan import make_plan
     from benchmark.experiment.selection import parse_only, parse_retry
 
@@ -107,8 +127,9 @@ def _make_plan(options: argparse.Namespace) -> Plan:
         data_root=options.data_root,
         profile=options.profile,
         mode=options.data,
-        only=parse_only(options.only),
+        only=parse_only(getattr(options, "only", [])),
         retry=parse_retry(getattr(options, "retry", None) or ["infra"]),
+        layers=layers,
     )
 
 

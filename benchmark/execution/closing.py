@@ -12,6 +12,7 @@ from benchmark.execution.executor import Worker
 from benchmark.execution.locks import try_lock
 from benchmark.execution.order import Order, new_record
 from benchmark.records import Damaged, read_record, write_record
+from benchmark.training import checkpoint
 
 # What allocators print before they abort the process.
 _OUT_OF_MEMORY = ("bad_alloc", "out of memory", "cannot allocate memory", "resource_exhausted")
@@ -27,7 +28,7 @@ def close(
     Args:
         order: The run.
         worker: Its worker, ended.
-        status: ``timeout`` or ``killed`` where the scheduler ended it; else empty.
+        status: ``timeout``, ``pruned`` or ``killed`` where the scheduler ended it; else empty.
         because: The reason in that case.
         total_s: Seconds from the order to now.
 
@@ -63,6 +64,8 @@ def _close(
     record["environment"] = environment.describe()
     record["finished_utc"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     write_record(order.folder, record)
+    if status == "pruned":  # nobody goes on with it
+        checkpoint.remove(order.folder)
     record["path"] = order.folder
     return record
 

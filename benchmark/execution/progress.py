@@ -67,7 +67,8 @@ class ProgressDisplay:
         self._progress.remove_task(self._tasks.pop(spec.key))
         ended = self._state.ended[-1]
         if ended.status == "ok":
-            what = f"ok  Dice {ended.dice:.3f}  {ended.seconds:.0f} s"
+            score = "validation Dice" if spec.evaluate == "validation" else "Dice"
+            what = f"ok  {score} {ended.dice:.3f}  {ended.seconds:.0f} s"
         else:
             what = f"{ended.status}: {ended.error}"
         self._line(ended.number, spec, what)

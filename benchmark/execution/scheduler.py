@@ -60,7 +60,8 @@ class Job:
     worker: Worker
     began_s: float
     heard_s: float
-    # Why this process ends it: "timeout" or "user", with a sentence; empty while it does not.
+    # Why this process ends it: "timeout", "pruned" or "user", with a sentence; empty while it does
+    # not.
     ending: str = ""
     because: str = ""
     begun: bool = False
@@ -109,6 +110,14 @@ class Scheduler:
         self._jobs: dict[Slot, Job] = {}
         self._spares: dict[Slot, Worker] = {}
         self._records: list[dict[str, Any]] = []
+        self.asked_to_stop = False
+
+    def end(self, key: str, status: str, because: str) -> None:
+        """End a run that goes on, with this status; for listeners."""
+        for job in self._jobs.values():
+            if job.order.spec.key == key and not job.ending:
+                job.ending, job.because, job.ending_s = status, because, time.monotonic()
+                job.worker.terminate()
 
     def run(self) -> tuple[list[dict[str, Any]], bool]:
         """Execute the orders.
@@ -137,6 +146,7 @@ class Scheduler:
             finally:
                 for worker in (*self._spares.values(), *(j.worker for j in self._jobs.values())):
                     worker.dismiss()
+                self.asked_to_stop = bool(interruption.asked)
             return self._records, bool(interruption.asked > 1 or self._waiting)
 
     @property

@@ -109,10 +109,11 @@ class State:
     def run_finished(self, spec: RunSpec, record: dict[str, Any]) -> None:
         """Note how a run ended."""
         run = self.running.pop(spec.key)
+        summary = record.get("summary", {})
         self.ended.append(
             Ended(
                 run.name, run.source, run.number, record["status"], record["error"],
-                record.get("summary", {}).get("dice"), self.clock() - run.began_s,
+                summary.get("dice", summary.get("validation_dice")), self.clock() - run.began_s,
                 0.0 if run.trained_s is None else self.clock() - run.trained_s,
             )
         )  # fmt: skip

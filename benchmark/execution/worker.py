@@ -141,8 +141,8 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
         except datasets.DatasetError as error:
             raise BenchmarkError(str(error)) from None
         by_id = {case.id: case for case in cases}
-        sides = {side: [by_id[case] for case in getattr(split, side)]
-                 for side in ("train", "validation", "test")}  # fmt: skip
+        wanted = ("train", "validation", *(["test"] if spec.evaluate == "test" else []))
+        sides = {side: [by_id[case] for case in getattr(split, side)] for side in wanted}
         record["split"] = {side: sorted({case.patient for case in members})
                            for side, members in sides.items()}  # fmt: skip
         cache = Cache(order.cache, info, protocol.spacing_mm)
@@ -206,6 +206,11 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
         "train_j": math.fsum(fitted.energy_j.values()) if fitted.energy_j else None,
         **{f"train_{kind}_j": joules for kind, joules in sorted(fitted.energy_j.items())},
     }
+    chosen = {"best_epoch": fitted.best_epoch, "validation_dice": fitted.validation_dice}
+    if spec.evaluate == "validation":  # a trial: its curve is all that is asked
+        fitted.weights.unlink()
+        record["summary"] = chosen
+        return
     model.load_weights(fitted.weights)
     predictor = Predictor(
         model,
@@ -247,11 +252,7 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
             "expected test cases that show at least one class in truth or prediction, found none "
             f"among {len(testing)}. Check the masks, or choose another fold."
         )
-    record["summary"] = {
-        **scores,
-        "best_epoch": fitted.best_epoch,
-        "validation_dice": fitted.validation_dice,
-    }
+    record["summary"] = {**scores, **chosen}
 
 
 def _die_with(parent: int) -> None:

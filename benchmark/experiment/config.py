@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationError, ValidationInfo
 
@@ -14,6 +15,7 @@ from benchmark.experiment.config_types import (
     ArchitectureName,
     DatasetName,
     Fault,
+    Index,
     Millimetres,
     Positive,
     Section,
@@ -21,7 +23,14 @@ from benchmark.experiment.config_types import (
 )
 from benchmark.experiment.matrix_rules import Cell, cells
 from benchmark.experiment.matrix_section import Exclusion, Inclusion, MatrixSection, PairedSection
-from benchmark.experiment.yaml_tree import Location, Tree, load
+from benchmark.experiment.tuning_section import (
+    Range,
+    TunedSection,
+    TuningSection,
+    axis_of,
+    entries,
+)
+from benchmark.experiment.yaml_tree import Layer, Location, Tree, load
 from datasets.splits import SPLITS
 
 PROFILES = ("smoke", "quick", "full")
@@ -143,13 +152,19 @@ class Experiment(Section):
     protocol: ProtocolSection
     datasets: dict[DatasetName, DatasetSection]
     architectures: dict[ArchitectureName, ArchitectureSection] = Field(default_factory=dict)
+    tuning: TuningSection | None = None
+    tuned: dict[ArchitectureName, dict[DatasetName, dict[Index, TunedSection]]] = Field(
+        default_factory=dict
+    )
 
     _path: Path = PrivateAttr(default=Path("experiments.yaml"))
     _tree: Tree = PrivateAttr(default_factory=lambda: Tree({}))
 
-    def protocol_for(self, dataset: str) -> ProtocolSection:
-        """Return the protocol with the dataset's own differences laid over it."""
-        overrides = self.datasets[dataset].protocol
+    def protocol_for(
+        self, dataset: str, recipe: Mapping[str, Any] | None = None
+    ) -> ProtocolSection:
+        """Return the protocol with the dataset's own differences, and a recipe's, laid over it."""
+        overrides = {**self.datasets[dataset].protocol, **(recipe or {})}
         return ProtocolSection.model_validate({**self.protocol.model_dump(), **overrides})
 
     def options_for(self, cell: Cell) -> dict[str, Any]:
@@ -171,9 +186,14 @@ class Experiment(Section):
         section = self.architectures.get(cell.architecture)
         return section.dims.get(cell.dataset, 2) if section else 2
 
+    def recipe_for(self, cell: Cell) -> TunedSection | None:
+        """Return the tuned recipe that a cell of the matrix has beside its own."""
+        folds = self.tuned.get(cell.architecture, {}).get(cell.dataset, {})
+        return folds.get(cell.fold) if cell.include is None else None
+
     def place(self, *location: str | int) -> str:
         """Return ``file:line`` of a place of the file."""
-        return f"{self._path}:{self._tree.line(location)}"
+        return self._tree.place(self._path, location)
 
     def read_from(self, path: Path, tree: Tree) -> Experiment:
         """Return this experiment, which knows from now on where it was read."""
@@ -195,15 +215,19 @@ KEYS: dict[Location, tuple[str, ...]] = {
     ("datasets", "*", "protocol"): tuple(ProtocolSection.model_fields),
     ("architectures", "*"): tuple(ArchitectureSection.model_fields),
     ("architectures", "*", "datasets", "*"): tuple(PairSection.model_fields),
+    ("tuning",): tuple(TuningSection.model_fields),
+    ("tuning", "search", "*"): tuple(Range.model_fields),
+    ("tuned", "*", "*", "*"): tuple(TunedSection.model_fields),
 }
 
 
-def load_experiment(path: Path, profile: str) -> Experiment:
+def load_experiment(path: Path, profile: str, layers: Sequence[Layer] = ()) -> Experiment:
     """Read an experiment file as one profile sees it; all of its profiles are checked.
 
     Args:
         path: The YAML file.
         profile: Name of the profile to lay over the base.
+        layers: What is laid over the profile in turn: overrides, settings of the command line.
 
     Raises:
         ConfigError: With file, line, what was expected and the nearest valid name.
@@ -234,7 +258,12 @@ def load_experiment(path: Path, profile: str) -> Experiment:
             f"{path}: profile {profile!r} is not in the file; it has {', '.join(profiles)}."
         )
     checked = {name: _validate(path, tree.overlaid(("profiles", name))) for name in profiles}
-    return checked[profile]
+    if not layers:
+        return checked[profile]
+    tree = tree.overlaid(("profiles", profile))
+    for layer in layers:
+        tree = layer(tree)
+    return _validate(path, tree)
 
 
 def _validate(path: Path, tree: Tree) -> Experiment:
@@ -244,10 +273,11 @@ def _validate(path: Path, tree: Tree) -> Experiment:
         _check_protocols(experiment, path, tree)
         _check_options(experiment)
         _check_cells(experiment)
+        _check_recipes(experiment, path, tree)
     except ValidationError as error:
         raise ConfigError(sentence(path, tree, first(error), KEYS)) from None
     except Fault as fault:
-        raise ConfigError(f"{path}:{tree.line(fault.location)}: {fault}") from None
+        raise ConfigError(f"{tree.place(path, fault.location)}: {fault}") from None
     return experiment
 
 
@@ -281,6 +311,48 @@ def _check_known(architecture: str, options: dict[str, Any], where: Location) ->
     except architectures.ArchitectureError as error:
         named = [(*where, key) for key in options if f"{key!r}" in str(error)]
         raise Fault(named[0] if named else where, str(error)) from None
+
+
+def _check_recipes(experiment: Experiment, path: Path, tree: Tree) -> None:
+    """Refuse what a search must not try and a recipe cannot be."""
+    for name, content in (experiment.tuning.search if experiment.tuning else {}).items():
+        try:
+            axis_of(content, ("tuning", "search", name))
+        except ValidationError as error:
+            _refuse(error, ("tuning", "search", name), path, tree)
+    names = experiment.matrix.values("architecture")
+    for entry in entries(experiment.tuning, experiment.tuned):
+        if entry.section == "protocol":
+            try:
+                ProtocolSection.model_validate(
+                    {**experiment.protocol.model_dump(), entry.field: entry.value}
+                )
+            except ValidationError as error:
+                _refuse(error, entry.location[:-1], path, tree, entry.location[-1])
+        elif entry.architecture is not None:
+            _check_known(entry.architecture, {entry.field: entry.value}, entry.location[:-1])
+        else:
+            _check_known_to_one(names, {entry.field: entry.value}, entry.location)
+
+
+def _refuse(
+    error: ValidationError, where: Location, path: Path, tree: Tree, key: str | int | None = None
+) -> NoReturn:
+    details = first(error)
+    details["loc"] = (*where, *(details["loc"] if key is None else (key,)))
+    raise ConfigError(sentence(path, tree, details, KEYS)) from None
+
+
+def _check_known_to_one(names: Sequence[str], options: dict[str, Any], where: Location) -> None:
+    """Refuse an option that none of these architectures takes."""
+    faults = []
+    for name in names:
+        try:
+            architectures.check_options(name, options)
+        except architectures.ArchitectureError as error:
+            faults.append(str(error))
+    if len(faults) == len(names):
+        raise Fault(where, faults[0])
 
 
 def _check_cells(experiment: Experiment) -> None:

@@ -49,7 +49,7 @@ def sentence(
             name or number.
     """
     location = tuple(part for part in details["loc"] if part != "[key]")
-    line = tree.line(location)
+    said = tree.place(path, location)
     place = ".".join(str(part) for part in location)
     if details["type"] == "extra_forbidden":
         here, name = location[:-1], str(location[-1])
@@ -57,27 +57,24 @@ def sentence(
         of_protocol = name in ("protocol", *keys["protocol",]) and name.rstrip("s") not in known
         if of_protocol and here[:1] in (("architectures",), ("matrix",)):
             return (
-                f"{path}:{line}: {place}: expected nothing that changes the protocol: the hash of "
+                f"{said}: {place}: expected nothing that changes the protocol: the hash of "
                 "these runs would be another, and nothing could be compared with them. Put it "
                 "under 'protocol:' or under 'protocol:' of a dataset; here go "
                 f"{', '.join(known)}."
             )
-        return (
-            f"{path}:{line}: unknown key {place!r}; expected one of {', '.join(known)}."
-            + nearest(name, known)
+        return f"{said}: unknown key {place!r}; expected one of {', '.join(known)}." + nearest(
+            name, known
         )
     if details["type"] == "missing" and isinstance(location[-1], int):
-        return (
-            f"{path}:{line}: {place}: expected a longer list; value {location[-1] + 1} is missing."
-        )
+        return f"{said}: {place}: expected a longer list; value {location[-1] + 1} is missing."
     if details["type"] == "missing":
-        return f"{path}:{line}: {place!r} is missing; add it."
+        return f"{said}: {place!r} is missing; add it."
     message = details["msg"].removeprefix("Value error, ").rstrip(".")
     message = re.sub("^Input should be (?=[a-z])", "expected a value ", message)
     message = message.replace("Input should be", "expected")
     if details["type"] in EXPECTED:
         message = EXPECTED[details["type"]].format_map(details.get("ctx", {}))
-    message = f"{path}:{line}: {place or 'the file'}: {message[0].lower()}{message[1:]}"
+    message = f"{said}: {place or 'the file'}: {message[0].lower()}{message[1:]}"
     if "unknown" in message:  # names what came and what is nearest by itself
         return message if message.endswith("?") else f"{message}."
     known = re.findall(r"'(\w+)'", message) if details["type"] == "literal_error" else ()

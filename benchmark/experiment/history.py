@@ -44,7 +44,7 @@ class Past:
     def axes(self) -> tuple[Any, ...]:
         """What makes two records the same place of the matrix."""
         axes = ("architecture", "dataset", "source", "fold", "seed")
-        return *(self.spec.get(axis) for axis in axes), self.profile
+        return *(self.spec.get(axis) for axis in axes), self.profile, _kind(self.spec)
 
 
 def read_past(results: Path, skip: Collection[str] = ()) -> tuple[list[Past], list[Path]]:
@@ -95,11 +95,11 @@ class Changes:
 
     def of(self, spec: RunSpec) -> tuple[str, ...]:
         """Return the changes since the closest earlier result; empty where there is none."""
+        new = spec.to_dict()
         axes = (spec.architecture, spec.dataset, spec.source, spec.fold, spec.seed, self._profile)
-        rivals = self._by_axes.get(axes, [])
+        rivals = self._by_axes.get((*axes, _kind(new)), [])
         if not rivals:
             return ()
-        new = spec.to_dict()
         latest_first = sorted(rivals, key=lambda record: record.finished, reverse=True)
         closest = min(latest_first, key=lambda record: len(_differing(record.spec, new)))
         return changes(closest.spec, new)
@@ -182,7 +182,12 @@ class Durations:
 
 
 def _kin(spec: Mapping[str, Any]) -> tuple[Any, ...]:
-    return spec.get("architecture"), spec.get("dataset"), spec.get("source")
+    return spec.get("architecture"), spec.get("dataset"), spec.get("source"), spec.get("evaluate")
+
+
+def _kind(spec: Mapping[str, Any]) -> tuple[bool, Any]:
+    """Whether a recipe was tuned, and of a trial that it is one: neither replaces the other."""
+    return bool(spec.get("tuned")), spec.get("evaluate")
 
 
 def _unlike(old: Mapping[str, Any], new: Mapping[str, Any]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,8 @@ def expand(
     """Return the runs of the cells that no rule takes out, in the order of the cells.
 
     What folds and seeds share (protocol, network, digest of the code) is worked out once. Where an
-    entry of ``include`` repeats a run of the product, the run is there once.
+    entry of ``include`` repeats a run of the product, the run is there once. A cell with a tuned
+    recipe is there twice: as the file has it, and tuned.
     """
     protocols: dict[str, Protocol] = {}
     code: dict[tuple[str, str], str] = {}
@@ -80,15 +81,46 @@ def expand(
             protocol=protocol,
         )
         specs.setdefault(spec.key, spec)
+        recipe = experiment.recipe_for(cell)
+        if recipe is not None:
+            tuned = with_recipe(experiment, cell, spec, recipe.protocol, recipe.options)
+            tuned = replace(
+                tuned,
+                tuned={
+                    "study": recipe.study,
+                    "trials": recipe.trials,
+                    "cost_s": recipe.cost_s,
+                    "base": {name: spec.protocol.plain[name] for name in recipe.protocol},
+                },
+            )
+            specs.setdefault(tuned.key, tuned)
     return list(specs.values())
 
 
-def resolve_options(experiment: Experiment, cell: Cell, protocol: Protocol) -> dict[str, Any]:
+def with_recipe(
+    experiment: Experiment,
+    cell: Cell,
+    spec: RunSpec,
+    protocol: Mapping[str, Any],
+    options: Mapping[str, Any],
+) -> RunSpec:
+    """Return the run of a cell with some fields of its protocol and options replaced."""
+    rules = resolve_protocol(experiment, cell.dataset, protocol)
+    resolved = resolve_options(experiment, cell, rules, options)
+    return replace(spec, protocol=rules, options=resolved)
+
+
+def resolve_options(
+    experiment: Experiment,
+    cell: Cell,
+    protocol: Protocol,
+    recipe: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Return the options of a network with the pooling of volumetric ones fitted to the spacing.
 
     Strides that the file gives are kept.
     """
-    options = experiment.options_for(cell)
+    options = {**experiment.options_for(cell), **(recipe or {})}
     if experiment.dims_for(cell) == 3 and "strides" not in options:
         native = datasets.info(cell.dataset).spacing_mm
         spacing = [own if target is None else target
@@ -124,11 +156,13 @@ def pooling_plan(patch: Sequence[int], spacing_mm: Sequence[float], levels: int)
     return plan
 
 
-def resolve_protocol(experiment: Experiment, dataset: str) -> Protocol:
+def resolve_protocol(
+    experiment: Experiment, dataset: str, recipe: Mapping[str, Any] | None = None
+) -> Protocol:
     """Return the protocol of one dataset with its own grid and differences filled in."""
     section: DatasetSection = experiment.datasets[dataset]
     return Protocol(
-        **experiment.protocol_for(dataset).model_dump(),
+        **experiment.protocol_for(dataset, recipe).model_dump(),
         spacing_mm=section.spacing_mm,
         patch_2d=section.patch_2d,
         patch_3d=section.patch_3d,

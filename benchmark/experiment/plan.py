@@ -21,6 +21,7 @@ from benchmark.experiment.selection import INFRASTRUCTURE, select
 from benchmark.experiment.sources import locate
 from benchmark.experiment.spec import RunSpec
 from benchmark.experiment.states import PlannedRun, look_up
+from benchmark.experiment.yaml_tree import Layer
 from benchmark.training.devices import processor_name
 
 
@@ -151,6 +152,7 @@ def make_plan(
     mode: str | None = None,
     only: Mapping[str, Collection[str]] | None = None,
     retry: Collection[str] = INFRASTRUCTURE,
+    layers: Sequence[Layer] = (),
 ) -> Plan:
     """Read the experiment file, look at the data and at the finished records.
 
@@ -163,16 +165,17 @@ def make_plan(
         mode: Overrides ``data:`` of the file.
         only: Values that axes are narrowed to; see :mod:`benchmark.experiment.selection`.
         retry: Statuses of failed runs that are run again.
+        layers: What is laid over the file, see :mod:`benchmark.experiment.layers`.
 
     Raises:
         BenchmarkError: The file or the data are not as they should be.
     """
     find = functools.partial(locate, data_root=data_root, results=results, mode=mode)
     if profile is None:
-        profile, why = _choose_profile(path, only or {}, find)
+        profile, why = _choose_profile(path, layers, only or {}, find)
     else:
         why = "asked for"
-    experiment = load_experiment(path, profile)
+    experiment = load_experiment(path, profile, layers)
     everything = cells(experiment.matrix)
     chosen = select(everything, only or {})
     sources = find(experiment, _folds(chosen))
@@ -207,13 +210,14 @@ def _folds(chosen: Sequence[Cell]) -> dict[str, list[int]]:
 
 def _choose_profile(
     path: Path,
+    layers: Sequence[Layer],
     only: Mapping[str, Collection[str]],
     find: Callable[[Experiment, Mapping[str, list[int]]], dict[str, Source]],
 ) -> tuple[str, str]:
     gpus = gpu_names()
     if not gpus:
         return "quick", "no GPU was found, and the full profile needs one"
-    experiment = load_experiment(path, "quick")
+    experiment = load_experiment(path, "quick", layers)
     sources = find(experiment, _folds(select(cells(experiment.matrix), only)))
     phantoms = [name for name, found in sources.items() if found.source == "phantom"]
     if phantoms:

@@ -9,7 +9,8 @@ from benchmark.experiment.matrix_rules import Cell
 from benchmark.experiment.matrix_section import AXES
 from benchmark.records import STATUSES
 
-FAILURES = tuple(status for status in STATUSES if status != "ok")
+# A run of a plan is never pruned: that is for trials of a search.
+FAILURES = tuple(status for status in STATUSES if status not in ("ok", "pruned"))
 
 # Results of the method itself: repeating them would only repeat the cost.
 RESULTS = ("oom", "diverged")

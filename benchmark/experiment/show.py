@@ -140,7 +140,7 @@ def _gathered(rows: Sequence[Row]) -> list[Row]:
     """Return one row for all runs that differ in fold and seed only and have the same state."""
     alike: dict[tuple[str, str, str, str], list[Row]] = {}
     for row in rows:
-        network = "·".join(row[0].split("·")[:2])
+        network = "·".join(row[0].split("·")[:2]) + " tuned" * ("·tuned" in row[0])
         alike.setdefault((network, row[1], row[2], row[3]), []).append(row)
     gathered = []
     for (network, source, net, state), members in alike.items():

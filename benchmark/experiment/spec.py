@@ -19,6 +19,10 @@ from typing import Any, Literal
 RULES_VERSION = 3
 
 
+# Fields that came later, with what they meant before: left out there, so that keys stay.
+LATER = {"tuned": None, "evaluate": "test"}
+
+
 @dataclass(frozen=True)
 class Protocol:
     """The rules that every architecture on one dataset obeys.
@@ -113,6 +117,10 @@ class RunSpec:
         seed: Seed of initialisation, order and augmentation.
         protocol: The rules shared by every run it is compared with.
         rules: Version of what the protocol's words mean: `RULES_VERSION` of the code that made it.
+        tuned: Of a recipe that a search has found: ``study``, ``trials`` and ``cost_s`` of the
+            search, and ``base``, the values of the protocol that the recipe replaces.
+        evaluate: ``test``, or ``validation`` for a trial of a search, which ends with its training
+            and reads no test case.
     """
 
     architecture: str
@@ -126,6 +134,8 @@ class RunSpec:
     seed: int
     protocol: Protocol
     rules: int = RULES_VERSION
+    tuned: Mapping[str, Any] | None = None
+    evaluate: Literal["test", "validation"] = "test"
 
     @functools.cached_property
     def key(self) -> str:
@@ -134,21 +144,30 @@ class RunSpec:
 
     @functools.cached_property
     def protocol_hash(self) -> str:
-        """Eight digits shared by exactly those runs whose scores may stand in one table."""
-        return digest(
-            {
-                "protocol": self.protocol.plain,
-                "rules": self.rules,
-                "dataset": self.dataset,
-                "source": self.source,
-                "fingerprint": self.fingerprint,
-            }
-        )[:8]
+        """Eight digits shared by exactly those runs whose scores may stand in one table.
+
+        Tuned recipes share theirs if what was not tuned is the same: they are a track of their own.
+        """
+        content = {
+            "protocol": self.protocol.plain,
+            "rules": self.rules,
+            "dataset": self.dataset,
+            "source": self.source,
+            "fingerprint": self.fingerprint,
+        }
+        if self.tuned is not None:
+            content |= {"protocol": {**self.protocol.plain, **self.tuned["base"]}, "tuned": True}
+        if self.evaluate != "test":
+            content["evaluate"] = self.evaluate
+        return digest(content)[:8]
 
     @property
     def name(self) -> str:
         """Short sortable label, ``unet·acdc·f0·s0``."""
-        return f"{self.architecture}·{self.dataset}·f{self.fold}·s{self.seed}"
+        parts = [self.architecture, self.dataset, f"f{self.fold}", f"s{self.seed}"]
+        parts += ["tuned"] if self.tuned is not None else []
+        parts += ["trial"] if self.evaluate == "validation" else []
+        return "·".join(parts)
 
     @property
     def patch(self) -> tuple[int, ...]:
@@ -181,6 +200,9 @@ class RunSpec:
     def to_dict(self) -> dict[str, Any]:
         """Return plain types, as they are written to ``record.json``."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        for name, default in LATER.items():
+            if fields[name] == default:
+                del fields[name]
         options = _plain(dict(self.options))
         return {**fields, "options": options, "protocol": dict(self.protocol.plain)}
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import yaml
 
@@ -15,10 +16,14 @@ Location = tuple[str | int, ...]
 
 @dataclass
 class Tree:
-    """Plain data and, for every place in it, the line where it stands (1-based)."""
+    """Plain data and, for every place in it, the line where it stands (1-based).
+
+    ``said`` is for places that were given elsewhere: an option of the command line, another file.
+    """
 
     data: Any
     lines: dict[Location, int] = field(default_factory=dict)
+    said: dict[Location, str] = field(default_factory=dict)
 
     def line(self, location: Location) -> int:
         """Return the line of ``location`` or of its nearest ancestor that has one."""
@@ -27,6 +32,27 @@ class Tree:
                 return self.lines[location[:end]]
         return 1
 
+    def place(self, path: Path, location: Location) -> str:
+        """Return where ``location`` or its nearest known ancestor was given, as ``file:line``."""
+        for end in range(len(location), 0, -1):
+            if location[:end] in self.said:
+                return self.said[location[:end]]
+            if location[:end] in self.lines:
+                break
+        return f"{path}:{self.line(location)}"
+
+    def laid(self, location: Location, value: Any, said: str) -> Tree:
+        """Return the tree with one value replaced or added, and how it was said."""
+        data = _replaced(self.data, location, value)
+        lines = {key: line for key, line in self.lines.items() if key[: len(location)] != location}
+        kept = {key: text for key, text in self.said.items() if key[: len(location)] != location}
+        return Tree(data, lines, {**kept, location: said})
+
+    def under(self, other: Tree, path: Path) -> Tree:
+        """Return the tree with that of another file merged over it, key by key."""
+        said = {key: f"{path}:{line}" for key, line in other.lines.items() if key}
+        return Tree(_merge(self.data, other.data), self.lines, {**self.said, **said})
+
     def overlaid(self, section: Location) -> Tree:
         """Return the tree with the mapping at ``section`` merged over the root, key by key."""
         overlay: Any = self.data
@@ -34,9 +60,13 @@ class Tree:
             overlay = overlay[part]
         lines = {key: line for key, line in self.lines.items() if key[: len(section)] != section}
         for key, line in self.lines.items():
-            if key[: len(section)] == section:
+            if len(key) > len(section) and key[: len(section)] == section:
                 lines[key[len(section) :]] = line
-        return Tree(_merge(self.data, overlay or {}), lines)
+        return Tree(_merge(self.data, overlay or {}), lines, self.said)
+
+
+# What is laid over the content of a file, and returns it with that.
+Layer: TypeAlias = Callable[[Tree], Tree]
 
 
 def load(path: Path) -> Tree:
@@ -115,6 +145,28 @@ def _scalar(node: yaml.Node) -> Any:
         except ValueError:
             return value
     return value
+
+
+def value_of(text: str) -> Any:
+    """Return what a YAML file would mean by ``text`` as a value.
+
+    Raises:
+        ValueError: It is no valid YAML.
+    """
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        return None if node is None else _plain(node, (), {}, Path(text))
+    except (yaml.YAMLError, ConfigError) as error:
+        raise ValueError(getattr(error, "problem", None) or str(error)) from None
+
+
+def _replaced(base: Any, location: Location, value: Any) -> Any:
+    """Return ``base`` with one value replaced; mappings on the way are made where absent."""
+    if not location:
+        return value
+    mapping = base if isinstance(base, dict) else {}
+    first, rest = location[0], location[1:]
+    return {**mapping, first: _replaced(mapping.get(first), rest, value)}
 
 
 def _merge(base: Any, overlay: Any) -> Any:

@@ -22,7 +22,8 @@ def ranks_across(frame: pd.DataFrame, groups: Sequence[Group]) -> pd.DataFrame:
 
     Only architectures with a rank on every dataset take part, and they are ranked among each other.
     A source with a single dataset, or with a dataset under several protocols, has no rows: nothing
-    would be averaged, or something twice.
+    would be averaged, or something twice. Tuned recipes, which every dataset has others of, take no
+    part.
 
     Args:
         frame: the leaderboard.
@@ -33,7 +34,7 @@ def ranks_across(frame: pd.DataFrame, groups: Sequence[Group]) -> pd.DataFrame:
     """
     rows = []
     for source in sorted({group.source for group in groups}):
-        members = [group for group in groups if group.source == source]
+        members = [group for group in groups if group.source == source and not group.tuned]
         datasets = [group.dataset for group in members]
         if len(members) < 2 or len(set(datasets)) < len(datasets):
             continue
@@ -60,7 +61,7 @@ def across_sections(ranks: pd.DataFrame, groups: Sequence[Group]) -> list[Sectio
     """The ranks as printed, one table per source."""
     sections = []
     for source, mine in ranks.groupby("source", sort=True):
-        members = [group for group in groups if group.source == source]
+        members = [group for group in groups if group.source == source and not group.tuned]
         names = list(dict.fromkeys(zip(mine["architecture"], mine["variant"], strict=True)))
         table = mine.set_index(["architecture", "variant", "dataset"])
         rows = tuple(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.report import style
+from benchmark.report import style, tuned
 from benchmark.report.groups import OK, Group, dataset_title, row_title
 from benchmark.report.leaderboard import DIGITS, HD95_DIGITS, PARTIAL, rounded_ranks
 from benchmark.report.protocols import apart, protocol_notes
@@ -163,7 +163,7 @@ def footers(frame: pd.DataFrame, group: Group) -> list[str]:
             "SD over seeds: standard deviation of the mean Dice of runs that differ in their seed "
             "alone; over folds likewise. Neither is part of the interval."
         )
-    notes += protocol_notes(group)
+    notes += [*tuned.notes(group), *protocol_notes(group)]
     if group.unannotated:
         names = ", ".join(style.words(name) for name in group.unannotated)
         notes.append(f"Classes without annotation in these files, hence not scored: {names}.")

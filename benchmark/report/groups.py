@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from benchmark.records import stands_beside
-from benchmark.report import style
+from benchmark.report import style, tuned
 from benchmark.report.protocols import MIXED, join_protocols
 
 OK = "ok"
@@ -62,6 +62,7 @@ class Run:
     postprocessing: Mapping[str, Any] = field(default_factory=dict)
     gmacs: float = float("nan")
     energy: Mapping[str, Any] = field(default_factory=dict)
+    tuned: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> tuple[str, str]:
@@ -126,6 +127,11 @@ class Group:
     def phantom(self) -> bool:
         """Whether the group was made from synthetic hearts."""
         return self.source == "phantom"
+
+    @property
+    def tuned(self) -> bool:
+        """Whether the group is one of tuned recipes."""
+        return any(run.tuned for run in self.runs)
 
     @property
     def names(self) -> list[tuple[str, str]]:
@@ -234,6 +240,9 @@ def comparison_groups(
             if key[:2] == (dataset, source) and key[2] != digest
         }
         title, slug = dataset_title(ordered), f"{dataset}_{source}"
+        if digest != MIXED and ordered[0].tuned:
+            title += f" · {tuned.TITLE}"
+            slug += "_tuned"
         if digest == MIXED:
             title += " · mixed protocols"
             slug += "_mixed"
@@ -302,12 +311,19 @@ def _parse(record: Mapping[str, Any]) -> Run:
         path=Path(record["path"]),
         release=str(record.get("release") or ""),
         device=dict((record.get("environment") or {}).get("device") or {}),
-        # The files are part of what is compared under, as the protocol's hash has it.
-        protocol=dict(spec.get("protocol") or {}) | {"files": spec.get("fingerprint")},
+        protocol=_protocol(spec),
         postprocessing=dict(record.get("postprocessing") or {}),
         gmacs=float(record.get("gmacs") or "nan"),
         energy=dict(record.get("energy") or {}),
+        tuned=dict(spec.get("tuned") or {}),
     )
+
+
+def _protocol(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """What is compared under, as the protocol's hash has it: the files, too, but no tuned value."""
+    protocol = dict(spec.get("protocol") or {}) | {"files": spec.get("fingerprint")}
+    recipe = spec.get("tuned")
+    return protocol | (recipe["base"] | {"recipe": "tuned"} if recipe else {"recipe": "as given"})
 
 
 def _with_variants(runs: Sequence[Run]) -> list[Run]:
@@ -315,6 +331,10 @@ def _with_variants(runs: Sequence[Run]) -> list[Run]:
     result = []
     for architecture in dict.fromkeys(run.architecture for run in runs):
         siblings = [run for run in runs if run.architecture == architecture]
+        if siblings[0].tuned:  # and so are all of this protocol: what was found tells none apart
+            result += [replace(run, variant=tuned.mark(row))
+                       for row in tuned.rows_of(siblings) for run in row]  # fmt: skip
+            continue
         texts = [
             {key: json.dumps(value, sort_keys=True) for key, value in run.options.items()}
             for run in siblings

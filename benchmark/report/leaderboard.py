@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmark.report import tuned
 from benchmark.report.groups import OK, Group, Run
 from benchmark.report.standings import row_key, spread, standings
 from benchmark.statistics.comparison import bootstrap_mean
@@ -49,7 +50,7 @@ def leaderboard(groups: Sequence[Group], *, seed: int = 0) -> pd.DataFrame:
     columns = _columns(groups)
     frame = pd.DataFrame(rows, columns=columns)
     counts = [name for name in _COUNTS if name in frame]
-    whole = ["tier", "rank", "rank_low", "rank_high", *counts]
+    whole = ["tier", "rank", "rank_low", "rank_high", "tuning_trials", *counts]
     frame[whole] = frame[whole].astype("Int64")
     return frame
 
@@ -129,7 +130,7 @@ def _columns(groups: Sequence[Group]) -> list[str]:
         *("parameters", "gmacs", "train_s", "energy_j", "energy_of"),
         *("inference_ms", "latency_ms", "throughput_per_s", "throughput_batch"),
         *("peak_rss_mib", "peak_device_mib"),
-        *("device", "precision"),
+        *("device", "precision", "tuning_trials", "tuning_s"),
         *_COUNTS,
         *("unannotated_classes", "fold", "seed", "run", "error"),
     ]
@@ -218,6 +219,7 @@ def _scored_row(
         "precision": _names(run.device.get("precision") for run in runs),
         "peak_rss_mib": _largest(run.timing.get("peak_rss_mib") for run in runs),
         "peak_device_mib": _largest(run.timing.get("peak_device_mib") for run in runs),
+        **_tuning(runs),
         "seeds": len({run.seed for run in runs}),
         "folds": len({run.fold for run in runs}),
         "runs": len(runs),
@@ -238,6 +240,11 @@ def _scored_row(
         of_class = classes[classes["class"] == label]
         row[f"dice_{label}"] = patient_means(of_class, "dice").mean()
     return row
+
+
+def _tuning(runs: Sequence[Run]) -> dict[str, Any]:
+    trials, seconds = tuned.cost(runs)
+    return {"tuning_trials": trials, "tuning_s": seconds} if trials else {}
 
 
 def _run_means(runs: Sequence[Run], rows: pd.DataFrame) -> dict[tuple[int, int], float]:

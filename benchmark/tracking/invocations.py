@@ -41,6 +41,7 @@ class Invocation:
         started_utc: When it began.
         finished_utc: When it ended; empty while it runs, or if it died.
         interrupted: Whether it ended early; true until it has ended.
+        study: Name of the study whose trials it made; empty for a call of ``run``.
     """
 
     id: str
@@ -56,10 +57,11 @@ class Invocation:
     started_utc: str
     finished_utc: str = ""
     interrupted: bool = True
+    study: str = ""
 
     @classmethod
-    def of(cls, plan: Plan) -> Invocation:
-        """Return the invocation that executes a plan now."""
+    def of(cls, plan: Plan, *, study: str = "") -> Invocation:
+        """Return the invocation that executes a plan now, or makes trials around its run."""
         now = datetime.datetime.now(datetime.UTC)
         return cls(
             id=f"{now:%Y%m%dT%H%M%S}.{now.microsecond:06d}-{socket.gethostname()}-{os.getpid()}",
@@ -70,10 +72,21 @@ class Invocation:
             file=plan.path.name,
             text=plan.path.read_text(encoding="utf-8"),
             plan=plan.to_dict(),
-            keys=tuple(run.spec.key for run in plan.runs),
-            orders=tuple(run.spec.key for run in plan.pending),
+            keys=() if study else tuple(run.spec.key for run in plan.runs),
+            orders=() if study else tuple(run.spec.key for run in plan.pending),
             started_utc=now.isoformat(timespec="seconds"),
+            study=study,
         )
+
+    @property
+    def title(self) -> str:
+        """Its name for people."""
+        return f"tune: {self.study}" if self.study else f"{self.experiment} {self.profile}"
+
+    def taking(self, key: str) -> Invocation:
+        """Return the invocation with one more run to do."""
+        keys = tuple(dict.fromkeys([*self.keys, key]))
+        return dataclasses.replace(self, keys=keys, orders=keys)
 
     def ended(self, *, interrupted: bool) -> Invocation:
         """Return the invocation as it is when it ends now."""

@@ -32,13 +32,16 @@ class Tracker:
         plan: What is run; its experiment names the MLflow experiment.
         results: Results folder, where the default store and the artifacts lie.
         warn: Told in one sentence when the store fails.
+        study: Name of the study whose trials are made, if they are.
     """
 
-    def __init__(self, plan: Plan, results: Path, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self, plan: Plan, results: Path, warn: Callable[[str], None], *, study: str = ""
+    ) -> None:
         self._plan = plan
         self._results = results
         self._warn = warn
-        self._invocation = Invocation.of(plan)
+        self._invocation = Invocation.of(plan, study=study)
         self._invocation.write(results)
         self._lock = self._invocation.hold(results)
         self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue()
@@ -55,6 +58,11 @@ class Tracker:
         self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
         self._thread.start()
         self._jobs.put(self._open)
+
+    def take(self, key: str) -> None:
+        """Note that this invocation does a run that its plan did not know."""
+        self._invocation = self._invocation.taking(key)
+        self._invocation.write(self._results)
 
     def run_started(self, spec: RunSpec, number: int, total: int) -> None:
         """Note when a run begins; its child run is opened when its worker has taken it up."""

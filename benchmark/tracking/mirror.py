@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from benchmark.tracking.store import Store
 
 COMPLETE = "bench.complete"
-OUTCOMES = {"ok": "FINISHED", "killed": "KILLED"}
+OUTCOMES = {"ok": "FINISHED", "killed": "KILLED", "pruned": "KILLED"}
 
 
 def open_parent(store: Store, experiment: str, invocation: Invocation) -> str:
     """Open the run of an invocation; return its identity."""
     run = store.create(
         experiment,
-        f"{invocation.experiment} {invocation.profile}",
+        invocation.title,
         values.parent_tags(invocation),
         values.milliseconds(invocation.started_utc),
     )

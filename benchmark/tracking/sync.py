@@ -165,8 +165,7 @@ class _CatchUp:
             for run in left:
                 self._leave(run, written=key in whole)
         if not whole_parents:
-            report = self._results / "report"
-            files = sorted(path for path in report.rglob("*") if path.is_file())
+            files = _files_of(self._results, invocation)
             mirror.close_parent(self._store, parent, invocation, self._results, files)
             self._report.completed += bool(parents)
 
@@ -223,6 +222,15 @@ class _CatchUp:
     def _delete(self, run: Run) -> None:
         self._store.delete(run.info.run_id)
         self._report.deleted += 1
+
+
+def _files_of(results: Path, invocation: Invocation) -> list[Path]:
+    """Return what an invocation leaves beside its runs: a report, or what a study has found."""
+    if invocation.study:
+        found = [results / "tuning" / f"{invocation.study}.yaml"]
+    else:
+        found = sorted((results / "report").rglob("*"))
+    return [path for path in found if path.is_file()]
 
 
 def _collected(invocations: Sequence[Invocation], records: Sequence[dict[str, Any]]) -> Invocation:

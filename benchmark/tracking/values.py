@@ -29,12 +29,13 @@ def parent_tags(invocation: Invocation) -> dict[str, str]:
     """Return the tags of the run of an invocation."""
     return _bench(
         {
-            "role": "invocation",
+            "role": "study" if invocation.study else "invocation",
             "invocation": invocation.id,
             "profile": invocation.profile,
             "source": invocation.source,
         }
-    ) | {"mlflow.source.name": "python -m benchmark run", "mlflow.source.type": "LOCAL",
+    ) | {"mlflow.source.name": f"python -m benchmark {'tune' if invocation.study else 'run'}",
+         "mlflow.source.type": "LOCAL",
          "mlflow.user": getpass.getuser()}  # fmt: skip
 
 
@@ -42,9 +43,10 @@ def child_tags(
     spec: RunSpec, invocation: str, parent: str, profile: str, release: str
 ) -> dict[str, str]:
     """Return the tags that a run has from its beginning: a tag for every axis."""
+    trial = spec.evaluate == "validation"
     return _bench(
         {
-            "role": "run",
+            "role": "trial" if trial else "run",
             "invocation": invocation,
             "key": spec.key,
             "architecture": spec.architecture,
@@ -59,7 +61,8 @@ def child_tags(
             "protocol": spec.protocol_hash,
             "status": "running",
         }
-    ) | {"mlflow.parentRunId": parent, "mlflow.source.name": "python -m benchmark run",
+    ) | {"mlflow.parentRunId": parent,
+         "mlflow.source.name": f"python -m benchmark {'tune' if trial else 'run'}",
          "mlflow.source.type": "LOCAL", "mlflow.user": getpass.getuser()}  # fmt: skip
 
 

@@ -205,3 +205,24 @@ def test_failed_run_is_a_row_an_exit_code_and_a_sentence(suite, tmp_path):
     assert status == {"acdc": "ok", "camus": "error"}
     leaderboard = pd.read_csv(results / "report" / "leaderboard.csv")
     assert sorted(leaderboard["status"]) == ["error", "ok"]
+
+
+def test_a_finished_run_scored_again_is_as_recorded(suite):
+    done = suite.call("evaluate", "--run", "best:acdc/unet", "--data-root", "none")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "largest difference of all scores 0" in done.stdout
+    assert "as recorded" in done.stdout
+
+
+def test_train_is_the_matrix_of_one(suite, tmp_path):
+    """The same key: its record is there, and nothing is run."""
+    results = tmp_path / "results"  # its report is of this run alone
+    shutil.copytree(suite.results, results, ignore=shutil.ignore_patterns("mlflow*", "mlartifacts"))
+    suite = suite.at(results)
+    asked = ("--architecture", "vnet", "--dataset", "acdc", "--profile", "smoke")
+    done = suite.call("train", str(suite.file), *asked)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Nothing to run" in done.stdout
+    other = suite.call("train", str(suite.file), *asked, "--set", "options.filterz=2")
+    assert other.returncode == 2
+    assert other.stderr.startswith("error: --set options.filterz=2: ")

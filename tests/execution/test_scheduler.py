@@ -16,7 +16,7 @@ from benchmark.execution.closing import close
 from benchmark.execution.local import HOST
 from benchmark.execution.locks import try_lock
 from benchmark.execution.order import Order
-from benchmark.execution.scheduler import Limits
+from benchmark.execution.scheduler import Limits, Scheduler
 from benchmark.execution.slots import Slot
 from benchmark.records import read_record
 
@@ -100,6 +100,33 @@ def test_hung_worker_is_ended_and_says_where_it_stood(execute, monkeypatch, limi
     assert statuses(records) == ["timeout", "ok"]
     assert "limits." in records[0]["error"]
     assert "most recent call first" in (records[0]["path"] / "log.txt").read_text()
+
+
+def test_a_listener_ends_a_run_with_a_status_of_its_own(execute, recorder, monkeypatch, tmp_path):
+    """As a search does that prunes: the epochs stay, checkpoints go, the next run begins."""
+    made = []
+    begin = Scheduler.__init__
+    monkeypatch.setattr(
+        Scheduler, "__init__", lambda self, *a, **k: made.append(self) or begin(self, *a, **k)
+    )
+
+    def prune(spec, event):
+        if spec.seed == 0:
+            made[0].end(spec.key, "pruned", "below the median")
+
+    recorder.event = prune
+    slow = """
+        (order.folder / "checkpoint-000001.bin").write_bytes(b"x")
+        emit(event="epoch", epoch=1); time.sleep(60)
+    """
+    begin_s = time.monotonic()
+    records, interrupted = execute(slow, OK, listeners=[recorder])
+    assert time.monotonic() - begin_s < 30
+    assert statuses(records) == ["pruned", "ok"]
+    assert records[0]["error"] == "below the median"
+    assert not interrupted
+    assert not made[0].asked_to_stop
+    assert not list(tmp_path.glob("runs/*/checkpoint-*"))
 
 
 def test_slots_work_at_once_and_on_their_own_processors(execute, monkeypatch, tmp_path):

@@ -91,6 +91,16 @@ def test_rule_test_cases_are_read_after_training(steps, spec, tmp_path):
     assert record["summary"]["dice"] == 0.5
 
 
+def test_rule_a_trial_ends_with_its_training(steps, spec, tmp_path):
+    (tmp_path / "w").write_bytes(b"")
+    record, _ = run(dataclasses.replace(spec, evaluate="validation"), tmp_path)
+    assert record["status"] == "ok", record["error"]
+    assert steps == ["read 0,1,2", "read 3", "fit"]
+    assert record["split"] == {"train": ["p0", "p1", "p2"], "validation": ["p3"]}
+    assert record["summary"] == {"validation_dice": 0.5, "best_epoch": 1}
+    assert not (tmp_path / "w").exists()
+
+
 def test_postprocessing_is_decided_before_test_cases_are_read(steps, spec, tmp_path, monkeypatch):
     from dataclasses import replace
 

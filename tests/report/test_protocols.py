@@ -70,7 +70,8 @@ def test_rule_protocols_never_mix_unasked_and_say_why(two):
     assert "†" not in text
     assert "Not in one table with protocol feedface: they differ in epochs: 5 \\| 7" in text
     assert not first.mixed
-    assert second.others == {"0123456789": {"epochs": 5, "loss": "dice", "files": None}}
+    rules = {"epochs": 5, "loss": "dice", "files": None, "recipe": "as given"}
+    assert second.others == {"0123456789": rules}
 
 
 def test_one_protocol_is_not_mixed_with_itself(record, finished, tmp_path):
