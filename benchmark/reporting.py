@@ -18,6 +18,7 @@ from benchmark.records import (
     epochs_frame,
     mixed_versions,
     read_external,
+    read_followers,
     read_records,
     write_json,
 )
@@ -136,4 +137,5 @@ def _other_protocols(plan: Plan, results: Path, console: Console) -> Records:
 
 
 def _made_from(records: Records) -> dict[str, str]:
-    return {record["key"]: record.get("finished_utc") or "" for record in records}
+    every = [*records, *read_followers(records, _told_when_shown)]
+    return {record["key"]: record.get("finished_utc") or "" for record in every}

@@ -21,6 +21,8 @@ from benchmark.execution.status import StatusFile
 from benchmark.experiment.plan import Plan
 from benchmark.experiment.show import show_header
 from benchmark.experiment.sources import ensure_phantoms
+from benchmark.generalisation.agenda import agenda
+from benchmark.generalisation.follow import follow
 
 
 def run_plan(plan: Plan, results: Path, console: Console, *, jobs: int | None = None) -> int:
@@ -42,11 +44,12 @@ def run_plan(plan: Plan, results: Path, console: Console, *, jobs: int | None = 
         code = _execute(plan, results, console, slots)
     else:
         console.print("Nothing to run: every run of the plan has its record.")
+        well, interrupted = _follow(plan, results, console, slots)
         records = reporting.plan_records(plan, results, console)
         if not reporting.is_up_to_date(records, results):
             reporting.write(records, results)
         reporting.show(records, results, console)
-        code = reporting.exit_code(plan, records)
+        code = 130 if interrupted else max(reporting.exit_code(plan, records), not well)
     console.print(f"{time.monotonic() - begin:.0f} s in all.")
     return code
 
@@ -68,6 +71,9 @@ def _execute(plan: Plan, results: Path, console: Console, slots: Sequence[Slot])
     interrupted = True
     try:
         executed, interrupted = _schedule(plan, results, console, slots, tracker)
+        well = True
+        if not interrupted:
+            well, interrupted = _follow(plan, results, console, slots)
         records = reporting.plan_records(plan, results, console)
         files = reporting.write(records, results)
     finally:
@@ -90,7 +96,7 @@ def _execute(plan: Plan, results: Path, console: Console, slots: Sequence[Slot])
     if interrupted:
         console.print("Interrupted: finished runs are kept, the same command goes on from here.")
         return 130
-    return reporting.exit_code(plan, records)
+    return max(reporting.exit_code(plan, records), not well)
 
 
 def _schedule(
@@ -113,3 +119,19 @@ def _schedule(
     ):
         listeners = [state, status, display, tracker]
         return Scheduler(orders, listeners, tell, slots=slots, limits=limits).run()
+
+
+def _follow(
+    plan: Plan, results: Path, console: Console, slots: Sequence[Slot]
+) -> tuple[bool, bool]:
+    """Evaluate finished runs as the file asks; return whether all is well, and interrupted."""
+    found = agenda(plan, results)
+    if any(item.pending for item in found):
+        with locked(results / ".locks" / "phantoms"):
+            ensure_phantoms(plan.experiment, plan.sources, results)
+    return follow(
+        found, results, console,
+        roots={name: source.root for name, source in plan.sources.items()},
+        slots=slots,
+        limits=Limits(**plan.experiment.limits.model_dump()),
+    )  # fmt: skip

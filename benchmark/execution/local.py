@@ -97,7 +97,7 @@ class WorkerProcess:
         if self.log != path:
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.exists():
-                path.replace(path.with_name("log.earlier.txt"))
+                path.replace(path.with_name(f"{path.stem}.earlier.txt"))
             self.log = self.log.rename(path)
 
     def dump(self) -> None:

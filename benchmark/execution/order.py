@@ -23,6 +23,8 @@ class Order:
         results: Results folder.
         release: What the files are if not the official release, for the record.
         seen: When the record that the plan knows was finished; empty where it knows none.
+        tasks: What is to be done with the weights of the run, which has finished, instead of
+            running it; see :mod:`benchmark.generalisation.tasks`.
     """
 
     spec: RunSpec
@@ -31,6 +33,7 @@ class Order:
     results: Path
     release: str = ""
     seen: str = ""
+    tasks: tuple[dict[str, Any], ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -45,7 +48,7 @@ class Order:
     @property
     def log(self) -> Path:
         """What the worker printed."""
-        return self.folder / "log.txt"
+        return self.folder / ("tasks.log.txt" if self.tasks else "log.txt")
 
     def to_json(self) -> str:
         """Return one line of JSON."""
@@ -57,6 +60,7 @@ class Order:
                 "results": str(self.results),
                 "release": self.release,
                 "seen": self.seen,
+                "tasks": self.tasks,
             }
         )
 
@@ -71,6 +75,7 @@ class Order:
             Path(plain["results"]),
             plain["release"],
             plain["seen"],
+            tasks=tuple(plain["tasks"]),
         )
 
 

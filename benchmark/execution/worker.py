@@ -73,6 +73,10 @@ def execute(order: Order, emit: Events, *, started_s: float) -> dict[str, Any]:
     from benchmark.training import checkpoint
     from benchmark.training.devices import is_out_of_memory
 
+    if order.tasks:
+        from benchmark.generalisation.carry_out import carry_out
+
+        return carry_out(order, emit)
     record = new_record(order, datetime.datetime.now(datetime.UTC))
     watch = Stopwatch()
     _clear(order.folder)
@@ -109,7 +113,7 @@ def _clear(folder: Path) -> None:
         partial.unlink()
     for name in ("record.json", SUMS, "epochs.csv", "cases.csv", "clinical.csv", WEIGHTS):
         (folder / name).unlink(missing_ok=True)
-    for name in ("predictions", "slices"):
+    for name in ("predictions", "slices", "on", "robustness"):
         shutil.rmtree(folder / name, ignore_errors=True)
 
 
@@ -174,6 +178,13 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
         except architectures.ArchitectureError as error:
             raise BenchmarkError(str(error)) from None
         record["params"] = trainable_parameters(model)
+        if spec.init_from:
+            from benchmark.training.start import start_from
+
+            record["init_from"] = start_from(
+                model, spec, order.results,
+                classes=info.classes, release=order.release, tested=record["split"]["test"],
+            )  # fmt: skip
 
     def tell_epoch(event: dict[str, Any]) -> None:
         if event["event"] == "epoch":

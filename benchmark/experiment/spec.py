@@ -11,7 +11,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 # Raised by hand with every change of benchmark/data, training or evaluation that changes scores:
@@ -113,6 +113,8 @@ class RunSpec:
         seed: Seed of initialisation, order and augmentation.
         protocol: The rules shared by every run it is compared with.
         rules: Version of what the protocol's words mean: `RULES_VERSION` of the code that made it.
+        init_from: The run whose weights it starts from: `run` (its key), `sha256` of its weights,
+            and the `dataset` it was trained on. Empty, and not written, where it starts afresh.
     """
 
     architecture: str
@@ -126,6 +128,7 @@ class RunSpec:
     seed: int
     protocol: Protocol
     rules: int = RULES_VERSION
+    init_from: Mapping[str, str] = field(default_factory=dict)
 
     @functools.cached_property
     def key(self) -> str:
@@ -147,8 +150,9 @@ class RunSpec:
 
     @property
     def name(self) -> str:
-        """Short sortable label, ``unet·acdc·f0·s0``."""
-        return f"{self.architecture}·{self.dataset}·f{self.fold}·s{self.seed}"
+        """Short sortable label, ``unet·acdc·f0·s0``, or ``unet←decathlon·acdc·f0·s0``."""
+        start = f"←{self.init_from['dataset']}" if self.init_from else ""
+        return f"{self.architecture}{start}·{self.dataset}·f{self.fold}·s{self.seed}"
 
     @property
     def patch(self) -> tuple[int, ...]:
@@ -181,6 +185,9 @@ class RunSpec:
     def to_dict(self) -> dict[str, Any]:
         """Return plain types, as they are written to ``record.json``."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        fields["init_from"] = dict(self.init_from)
+        if not self.init_from:
+            del fields["init_from"]  # what starts afresh has the key it always had
         options = _plain(dict(self.options))
         return {**fields, "options": options, "protocol": dict(self.protocol.plain)}
 
