@@ -88,7 +88,7 @@ def evaluate(
     classes = {name: label for name, label in info.classes.items() if name not in unannotated}
     regions = scored_regions(info, unannotated)
     axes = {"run": spec.key, "architecture": spec.architecture, "dataset": spec.dataset,
-            "source": spec.source, "fold": spec.fold, "seed": spec.seed} | dict(axes or {})  # fmt: skip
+            "source": spec.source, "fold": spec.fold, "seed": spec.seed, **(axes or {})}  # fmt: skip
     clinical = ClinicalCollector(classes, stated=axes["source"] != "phantom")
     rows: list[dict[str, Any]] = []
     seconds: list[float] = []

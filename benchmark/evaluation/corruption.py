@@ -124,7 +124,7 @@ def _bias_field(
     field = np.zeros(image.shape, np.float32)
     for powers in itertools.product(range(_ORDER + 1), repeat=image.ndim):
         if 0 < sum(powers) <= _ORDER:
-            term = np.float32(rng.uniform(-1.0, 1.0))
+            term: Array = np.asarray(rng.uniform(-1.0, 1.0), np.float32)
             for axis, power in zip(axes, powers, strict=True):
                 term = term * axis**power
             field += term

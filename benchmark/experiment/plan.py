@@ -180,7 +180,9 @@ def make_plan(
     everything = cells(experiment.matrix)
     chosen = select(everything, only or {})
     folds = _folds(chosen)
-    tested = {name: [] for name in tested_datasets(experiment, folds) if name not in folds}
+    tested: dict[str, list[int]] = {
+        name: [] for name in tested_datasets(experiment, folds) if name not in folds
+    }
     sources = find(experiment, folds | tested)
     specs = expand(experiment, chosen, sources, starts(experiment, chosen, results))
     check_starts(specs, sources, results)

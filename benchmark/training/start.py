@@ -53,14 +53,14 @@ def start_from(
     check_unseen(source.record, spec, release, tested)
     if digest_of(source.folder / WEIGHTS) != spec.init_from["sha256"]:
         raise BenchmarkError(
-            f"{source.folder / WEIGHTS}: expected the weights that {spec.name} was planned to start "
-            "from, found others: that run has been run again. Start again to plan with these."
+            f"{source.folder / WEIGHTS}: expected the weights that {spec.name} was planned with, "
+            "found others: that run has been run again. Start again to plan with these."
         )
     loaded, fresh = _transfer(source, model, heads=dict(source.classes) != dict(classes))
     if not loaded:
         raise BenchmarkError(
             f"init_from: expected a run with layers that fit {spec.architecture} with "
-            f"{dict(spec.options)}, none of {source.spec.key} with {dict(source.spec.options)} does."
+            f"{dict(spec.options)}, none of {source.spec.key} ({dict(source.spec.options)}) does."
         )
     sys.stderr.write(
         f"started from {source.spec.name} ({source.spec.key}): {loaded} layers loaded, "
