@@ -87,8 +87,9 @@ def evaluate(
     """
     classes = {name: label for name, label in info.classes.items() if name not in unannotated}
     regions = scored_regions(info, unannotated)
-    axes = {"run": spec.key, "architecture": spec.architecture, "dataset": spec.dataset,
-            "source": spec.source, "fold": spec.fold, "seed": spec.seed, **(axes or {})}  # fmt: skip
+    own = {"run": spec.key, "architecture": spec.architecture, "dataset": spec.dataset,
+           "source": spec.source, "fold": spec.fold, "seed": spec.seed}  # fmt: skip
+    axes = {**own, **(axes or {})}
     clinical = ClinicalCollector(classes, stated=axes["source"] != "phantom")
     rows: list[dict[str, Any]] = []
     seconds: list[float] = []

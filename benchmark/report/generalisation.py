@@ -232,8 +232,8 @@ def _notes(one: Abroad, frame: pd.DataFrame) -> tuple[str, ...]:
     )
     if pairs:
         notes.append(
-            f"Class of the model → class of the files: {pairs}. What the model finds besides counts "
-            "as background, and what the files show besides is not scored."
+            f"Class of the model → class of the files: {pairs}. What the model finds besides "
+            "counts as background, and what the files show besides is not scored."
         )
     if one.group.unannotated:
         names = ", ".join(style.words(name) for name in one.group.unannotated)

@@ -280,7 +280,7 @@ def _parse(record: Mapping[str, Any]) -> Run:
     if spec.get("dims"):
         options["dims"] = spec["dims"]
     if spec.get("init_from"):
-        options[START] = spec["init_from"]
+        options[START] = record.get("init_from") or spec["init_from"]
     labels = dict(record.get("classes") or {})
     unannotated = tuple(record.get("unannotated_classes") or ())
     parameters = record.get("params")

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from benchmark.records import cases_frame
-from benchmark.report import style
 from benchmark.report.cells import NOTHING, PHANTOM, Cell, Column, Table, caption, number
 from benchmark.report.document import Block, Section, write_csv, write_printed
 from benchmark.report.groups import Group, row_title
@@ -122,7 +121,7 @@ def table(one: Curves) -> Table:
         *(Column("Architecture", "left"), Column("Corruption", "left"), Column("As it is")),
         *(Column(f"Severity {severity}") for severity in one.severities),
     )
-    cells = {
+    cells: dict[Any, Any] = {
         (row["architecture"], row["variant"], row["corruption"], row["severity"]): row
         for row in one.frame.to_dict("records")
     }
@@ -171,14 +170,15 @@ def _notes(one: Curves) -> tuple[str, ...]:
 def _frame(
     group: Group, rows: pd.DataFrame, kinds: Mapping[str, Mapping[str, Any]]
 ) -> pd.DataFrame:
-    # Without the truth there is no Dice to lose; what is invented there is the leaderboard's to tell.
+    # What the truth does not show has no Dice to lose; inventions are the leaderboard's to tell.
     shown = rows[rows["outcome"].isin(["scored", "missed"])]
     keys = ["architecture", "variant", "corruption", "severity", "patient", "case"]
     per_case = shown.groupby([*keys, "run"])["dice"].mean().groupby(level=keys).mean()
     per_patient = per_case.groupby(level=keys[:5]).mean()
     result = []
+    there = set(zip(shown["architecture"], shown["variant"], strict=True))
     for name in group.names:
-        if name not in per_patient.index.droplevel([2, 3, 4]):
+        if name not in there:
             continue
         mine = per_patient.loc[name].unstack(["corruption", "severity"])
         cases = int(per_case.loc[name].reset_index()["case"].nunique())
