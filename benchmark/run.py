@@ -131,7 +131,6 @@ def _follow(
             ensure_phantoms(plan.experiment, plan.sources, results)
     return follow(
         found, results, console,
-        roots={name: source.root for name, source in plan.sources.items()},
         slots=slots,
         limits=Limits(**plan.experiment.limits.model_dump()),
     )  # fmt: skip

@@ -17,6 +17,7 @@ None of it is part of a run's key: adding a line trains nothing again. The two w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
@@ -86,6 +87,8 @@ def check_follow(experiment: Experiment) -> None:
         Fault: With the place of the file.
     """
     for name in experiment.sites:
+        if not re.fullmatch(r"\w[\w.-]*", name):
+            raise Fault(("sites", name), "expected letters, digits, '.', '_' or '-' as a name.")
         if name in datasets.NAMES:
             raise Fault(
                 ("sites", name),
@@ -100,8 +103,9 @@ def check_follow(experiment: Experiment) -> None:
             _check_place(there, name, where)
             if name == dataset:
                 raise Fault(where, f"{dataset} is tested on itself by its folds already.")
-            if classes is not None:
-                _check_classes(classes, dataset, there[name], where)
+            if classes is not None and (fault := map_fault(classes, dataset, there[name])):
+                at, text = fault
+                raise Fault((*where, at) if at else where, text)
 
 
 def _check_place(there: Mapping[str, str], name: str, where: Location) -> None:
@@ -113,15 +117,20 @@ def _check_place(there: Mapping[str, str], name: str, where: Location) -> None:
         )
 
 
-def _check_classes(classes: ClassMap, trained: str, tested: str, where: Location) -> None:
+def map_fault(classes: Mapping[str, str], trained: str, tested: str) -> tuple[str, str] | None:
+    """Return which entry of a map of classes is wrong and how; None where all are right.
+
+    Args:
+        classes: Class of the files by class of the model.
+        trained: The dataset of the model.
+        tested: The dataset of the files.
+    """
     if not classes:
-        raise Fault(where, "expected at least one 'class of the model: class of the files'.")
+        return "", "expected at least one 'class of the model: class of the files'."
     for ours, theirs in classes.items():
         for name, dataset in ((ours, trained), (theirs, tested)):
             having = datasets.info(dataset).classes
             if name not in having:
-                raise Fault(
-                    (*where, ours),
-                    f"{dataset} has no class {name!r}; it has {', '.join(having)}."
-                    + nearest(name, having),
-                )
+                told = f"{dataset} has no class {name!r}; it has {', '.join(having)}."
+                return ours, told + nearest(name, having)
+    return None

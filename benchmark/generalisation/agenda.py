@@ -13,7 +13,15 @@ from benchmark.experiment.selection import RESULTS
 from benchmark.experiment.spec import RunSpec
 from benchmark.generalisation.maps import why_not
 from benchmark.generalisation.sites import tests_for
-from benchmark.generalisation.tasks import CrossTest, Robustness, Task, is_of, new_record, now
+from benchmark.generalisation.tasks import (
+    CrossTest,
+    Robustness,
+    Task,
+    is_of,
+    new_record,
+    now,
+    to_plain,
+)
 from benchmark.records import Damaged, read_record, write_record
 
 if TYPE_CHECKING:
@@ -83,20 +91,13 @@ def summary(found: Iterable[Item]) -> list[str]:
     ]
 
 
-def orders(
-    found: Iterable[Item],
-    results: Path,
-    roots: Mapping[str, Path],
-) -> list[Order]:
+def orders(found: Iterable[Item], results: Path) -> list[Order]:
     """Return an order for each finished run that something is to follow.
 
     Args:
         found: The tasks.
         results: Results folder.
-        roots: Folder of the files of each dataset, as the plan has them.
     """
-    from benchmark.generalisation.tasks import to_plain
-
     by_run: dict[str, list[Item]] = {}
     for item in found:
         if item.pending:
@@ -107,7 +108,7 @@ def orders(
         if run is not None and run["status"] == "ok":
             spec = members[0].spec
             order = Order(
-                spec, str(run.get("profile") or ""), roots[spec.dataset], results,
+                spec, str(run.get("profile") or ""), members[0].task.root, results,
                 str(run.get("release") or ""), str(run.get("finished_utc") or ""),
                 tasks=tuple(to_plain(item.task) for item in members),
             )  # fmt: skip

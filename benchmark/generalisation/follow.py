@@ -73,7 +73,6 @@ def follow(
     results: Path,
     console: Console,
     *,
-    roots: dict[str, Path],
     slots: Sequence[Slot],
     limits: Limits,
 ) -> tuple[bool, bool]:
@@ -83,7 +82,6 @@ def follow(
         found: The tasks, from :func:`benchmark.generalisation.agenda.agenda`.
         results: Results folder.
         console: Where progress is shown.
-        roots: Folder of the files of each dataset that the runs were trained on.
         slots: Shares of the machine.
         limits: How long all tasks of one run may take.
 
@@ -91,7 +89,7 @@ def follow(
         Whether every task of a finished run is done, and whether the user interrupted.
     """
     note_inapplicable(found, results)
-    asked = orders(found, results, roots)
+    asked = orders(found, results)
     interrupted = False
     if asked:
         for order in asked:
