@@ -211,6 +211,37 @@ def is_trial(record: Mapping[str, Any]) -> bool:
     return record["spec"].get("evaluate") == "validation"
 
 
+def read_followers(
+    runs: Iterable[Mapping[str, Any]], on_damage: Callable[[str], None] | None = None
+) -> list[dict[str, Any]]:
+    """Return the records of what followed some runs: tests elsewhere and on corrupted images.
+
+    One that followed an earlier training of its run is left out.
+
+    Args:
+        runs: Records of runs.
+        on_damage: Told of a damaged record, which is then left out.
+
+    Raises:
+        Damaged: A record is damaged and there is nobody to tell.
+    """
+    records = []
+    for run in runs:
+        if run["status"] != "ok" or run.get("external"):
+            continue
+        for folder in (*sorted(run["path"].glob("on/*")), run["path"] / "robustness"):
+            try:
+                record = read_record(folder)
+            except Damaged as error:
+                if on_damage is None:
+                    raise
+                on_damage(f"{error} The next run of the same command makes it again.")
+                continue
+            if record is not None and record["of"]["finished_utc"] == run.get("finished_utc"):
+                records.append(record)
+    return records
+
+
 def stands_beside(external: Mapping[str, Any], run: Mapping[str, Any]) -> bool:
     """Whether an external entry was scored on the files of a run, by its definitions and rules."""
     one, other = external["spec"], run["spec"]

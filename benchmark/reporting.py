@@ -19,6 +19,7 @@ from benchmark.records import (
     is_trial,
     mixed_versions,
     read_external,
+    read_followers,
     read_records,
     write_json,
 )
@@ -139,5 +140,9 @@ def _other_protocols(plan: Plan, results: Path, console: Console) -> Records:
 
 
 def made_from(records: Records) -> dict[str, str]:
-    """Return when each run was finished by its key: what a report is known again by."""
-    return {record["key"]: record.get("finished_utc") or "" for record in records}
+    """Return when each run, and what followed it, was finished, by its key.
+
+    It is what a report is known again by.
+    """
+    every = [*records, *read_followers(records, _told_when_shown)]
+    return {record["key"]: record.get("finished_utc") or "" for record in every}

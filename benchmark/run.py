@@ -23,6 +23,8 @@ from benchmark.execution.status import StatusFile
 from benchmark.experiment.plan import Plan
 from benchmark.experiment.show import show_header
 from benchmark.experiment.sources import ensure_phantoms
+from benchmark.generalisation.agenda import agenda
+from benchmark.generalisation.follow import follow
 
 
 def run_plan(
@@ -50,20 +52,26 @@ def run_plan(
     slots = executor.slots(jobs)
     show_header(plan, console, slots=len(slots))
     if plan.pending:
-        code = _execute(plan, results, console, executor, slots)
+        code = _execute(plan, results, console, executor, slots, jobs)
     else:
         console.print("Nothing to run: every run of the plan has its record.")
+        well, interrupted = _follow(plan, results, console, jobs)
         records = reporting.plan_records(plan, results, console)
         if not reporting.is_up_to_date(records, results):
             reporting.write(records, results)
         reporting.show(records, results, console)
-        code = reporting.exit_code(plan, records)
+        code = 130 if interrupted else max(reporting.exit_code(plan, records), not well)
     console.print(f"{time.monotonic() - begin:.0f} s in all.")
     return code
 
 
 def _execute(
-    plan: Plan, results: Path, console: Console, executor: Executor, slots: Sequence[Slot]
+    plan: Plan,
+    results: Path,
+    console: Console,
+    executor: Executor,
+    slots: Sequence[Slot],
+    jobs: int | None,
 ) -> int:
     from benchmark.tracking.live import Tracker
 
@@ -81,6 +89,9 @@ def _execute(
     interrupted = True
     try:
         executed, interrupted = _schedule(plan, results, console, executor, slots, tracker)
+        well = True
+        if not interrupted:
+            well, interrupted = _follow(plan, results, console, jobs)
         records = reporting.plan_records(plan, results, console)
         files = reporting.write(records, results)
     finally:
@@ -103,7 +114,7 @@ def _execute(
     if interrupted:
         console.print("Interrupted: finished runs are kept, the same command goes on from here.")
         return 130
-    return reporting.exit_code(plan, records)
+    return max(reporting.exit_code(plan, records), not well)
 
 
 def _schedule(
@@ -133,3 +144,19 @@ def _schedule(
         return Scheduler(
             orders, listeners, tell, slots=slots, limits=limits, executor=executor
         ).run()
+
+
+def _follow(plan: Plan, results: Path, console: Console, jobs: int | None) -> tuple[bool, bool]:
+    """Evaluate finished runs as the file asks; return whether all is well, and interrupted.
+
+    This is done at home, wherever the runs were made: their weights and the results are here.
+    """
+    found = agenda(plan, results)
+    if any(item.pending for item in found):
+        with locked(results / ".locks" / "phantoms"):
+            ensure_phantoms(plan.experiment, plan.sources, results)
+    return follow(
+        found, results, console,
+        slots=LocalExecutor().slots(jobs),
+        limits=Limits(**plan.experiment.limits.model_dump()),
+    )  # fmt: skip

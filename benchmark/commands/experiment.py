@@ -139,8 +139,9 @@ def _plan(options: argparse.Namespace) -> int:
         print(json.dumps(plan.to_dict(), indent=1, ensure_ascii=False))  # noqa: T201
     else:
         from benchmark.experiment.show import show_plan
+        from benchmark.generalisation.agenda import agenda, summary
 
-        show_plan(plan, console())
+        show_plan(plan, console(), summary(agenda(plan, options.results)))
     return 0
 
 

@@ -128,6 +128,8 @@ def resample_labels(mask: Labels, shape: Sequence[int]) -> Labels:
     if mask.shape == tuple(shape):
         return np.ascontiguousarray(mask)
     result = np.zeros(tuple(shape), dtype=np.uint8)
+    if not mask.any():
+        return result
     part, reached, taps = mask, [], []
     for axis, (size, bounds) in enumerate(zip(shape, foreground_box(mask), strict=True)):
         rows, columns, local = _Taps.triangle(mask.shape[axis], size).around(*bounds)

@@ -66,6 +66,7 @@ def evaluate(
     unannotated: Collection[str],
     folder: Path,
     largest: Collection[int] = (),
+    axes: Mapping[str, Any] | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
     """Predict and score test cases on their own grids; write ``cases.csv``, masks and pictures.
@@ -78,6 +79,7 @@ def evaluate(
         unannotated: Classes that no mask of the dataset shows; they are not scored.
         folder: The run's folder.
         largest: Labels of which only the largest piece is kept, as part of the inference.
+        axes: What every row says of the run; by default what the run was trained on.
         progress: Called with (done, total) after each case.
 
     Raises:
@@ -85,9 +87,10 @@ def evaluate(
     """
     classes = {name: label for name, label in info.classes.items() if name not in unannotated}
     regions = scored_regions(info, unannotated)
-    axes = {"run": spec.key, "architecture": spec.architecture, "dataset": spec.dataset,
-            "source": spec.source, "fold": spec.fold, "seed": spec.seed}  # fmt: skip
-    clinical = ClinicalCollector(classes, stated=spec.source != "phantom")
+    own = {"run": spec.key, "architecture": spec.architecture, "dataset": spec.dataset,
+           "source": spec.source, "fold": spec.fold, "seed": spec.seed}  # fmt: skip
+    axes = {**own, **(axes or {})}
+    clinical = ClinicalCollector(classes, stated=axes["source"] != "phantom")
     rows: list[dict[str, Any]] = []
     seconds: list[float] = []
     (folder / "predictions").mkdir(parents=True, exist_ok=True)

@@ -30,7 +30,8 @@ def clear(folder: Path, *, but: Path | None = None) -> None:
         partial.unlink()
     for name in (RECORD, SUMS, "epochs.csv", "cases.csv", "clinical.csv", WEIGHTS):
         (folder / name).unlink(missing_ok=True)
-    for path in (folder / "predictions", folder / "slices", *folder.glob(".incoming-*")):
+    made = (folder / name for name in ("predictions", "slices", "on", "robustness"))
+    for path in (*made, *folder.glob(".incoming-*")):
         if path != but:
             shutil.rmtree(path, ignore_errors=True)
 

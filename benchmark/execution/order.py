@@ -27,6 +27,8 @@ class Order:
         scratch: On a machine that shares no disk with the scheduler: where prepared cases and
             phantoms are kept from run to run. None where the order is carried out at home.
         phantom: Patients and seed of the phantom at `root`, for a machine that lacks it.
+        tasks: What is to be done with the weights of the run, which has finished, instead of
+            running it; see :mod:`benchmark.generalisation.tasks`.
     """
 
     spec: RunSpec
@@ -38,6 +40,7 @@ class Order:
     attempt: int = 1
     scratch: Path | None = None
     phantom: tuple[int, int] | None = None
+    tasks: tuple[dict[str, Any], ...] = ()
 
     @property
     def cache(self) -> Path:
@@ -57,7 +60,7 @@ class Order:
     @property
     def log(self) -> Path:
         """What the worker printed."""
-        return self.folder / "log.txt"
+        return self.folder / ("tasks.log.txt" if self.tasks else "log.txt")
 
     def to_json(self) -> str:
         """Return one line of JSON."""
@@ -72,6 +75,7 @@ class Order:
                 "attempt": self.attempt,
                 "scratch": str(self.scratch) if self.scratch else None,
                 "phantom": self.phantom,
+                "tasks": self.tasks,
             }
         )
 
@@ -89,6 +93,7 @@ class Order:
             plain["attempt"],
             Path(plain["scratch"]) if plain["scratch"] else None,
             tuple(plain["phantom"]) if plain["phantom"] else None,
+            tuple(plain["tasks"]),
         )
 
 

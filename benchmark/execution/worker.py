@@ -79,6 +79,10 @@ def execute(order: Order, emit: Events, *, started_s: float) -> dict[str, Any]:
     from benchmark.training import checkpoint
     from benchmark.training.devices import is_out_of_memory
 
+    if order.tasks:
+        from benchmark.generalisation.carry_out import carry_out
+
+        return carry_out(order, emit)
     record = new_record(order, datetime.datetime.now(datetime.UTC))
     watch = Stopwatch()
     clear(order.folder)
@@ -170,6 +174,13 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
             raise BenchmarkError(str(error)) from None
         record["params"] = cost.trainable_parameters(model)
         record["gmacs"] = cost.multiply_accumulates(model) / 1e9
+        if spec.init_from:
+            from benchmark.training.start import start_from
+
+            record["init_from"] = start_from(
+                model, spec, order.results,
+                classes=info.classes, release=order.release, tested=record["split"]["test"],
+            )  # fmt: skip
 
     def tell_epoch(event: dict[str, Any]) -> None:
         if event["event"] == "epoch":

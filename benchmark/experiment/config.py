@@ -21,6 +21,7 @@ from benchmark.experiment.config_types import (
     Section,
     known,
 )
+from benchmark.experiment.follow_section import RobustnessSection, SiteSection, check_follow
 from benchmark.experiment.matrix_rules import Cell, cells
 from benchmark.experiment.matrix_section import Exclusion, Inclusion, MatrixSection, PairedSection
 from benchmark.experiment.tuning_section import (
@@ -110,12 +111,14 @@ class DatasetSection(Section):
     patch_3d: tuple[Positive, Positive, Positive]
     phantom_patients: Annotated[int, Field(ge=5, le=1000)] = 20
     protocol: dict[str, Any] = Field(default_factory=dict)
+    test_on: dict[str, dict[str, str] | None] = Field(default_factory=dict)
 
 
 class PairSection(Section):
     """What differs for an architecture on one dataset."""
 
     options: dict[str, Any] = Field(default_factory=dict)
+    init_from: str | None = None
 
 
 class ArchitectureSection(Section):
@@ -124,6 +127,7 @@ class ArchitectureSection(Section):
     dims: dict[DatasetName, Literal[2, 3]] = Field(default_factory=dict)
     options: dict[str, Any] = Field(default_factory=dict)
     datasets: dict[DatasetName, PairSection] = Field(default_factory=dict)
+    init_from: str | None = None
 
 
 class LimitsSection(Section):
@@ -148,6 +152,8 @@ class Experiment(Section):
     phantom_seed: Annotated[int, Field(ge=0)] = 0
     limits: LimitsSection = LimitsSection()
     tracking: TrackingSection = TrackingSection()
+    sites: dict[str, SiteSection] = Field(default_factory=dict)
+    robustness: RobustnessSection | None = None
     matrix: MatrixSection
     protocol: ProtocolSection
     datasets: dict[DatasetName, DatasetSection]
@@ -179,6 +185,17 @@ class Experiment(Section):
             options.update(self.matrix.include[cell.include].options)
         return options
 
+    def start_for(self, cell: Cell) -> tuple[str, Location] | None:
+        """Return the run whose weights a network starts from, and where the file says so."""
+        if cell.include is not None and (own := self.matrix.include[cell.include].init_from):
+            return own, ("matrix", "include", cell.include, "init_from")
+        where: Location = ("architectures", cell.architecture)
+        section = self.architectures.get(cell.architecture)
+        pair = section.datasets.get(cell.dataset) if section else None
+        if pair is not None and pair.init_from:
+            return pair.init_from, (*where, "datasets", cell.dataset, "init_from")
+        return (section.init_from, (*where, "init_from")) if section and section.init_from else None
+
     def dims_for(self, cell: Cell) -> int:
         """Return the spatial dimensions in which a network runs (default 2)."""
         if cell.include is not None and self.matrix.include[cell.include].dims is not None:
@@ -206,6 +223,8 @@ KEYS: dict[Location, tuple[str, ...]] = {
     (): (*Experiment.model_fields, "profiles"),
     ("limits",): tuple(LimitsSection.model_fields),
     ("tracking",): tuple(TrackingSection.model_fields),
+    ("sites", "*"): tuple(SiteSection.model_fields),
+    ("robustness",): tuple(RobustnessSection.model_fields),
     ("matrix",): tuple(MatrixSection.model_fields),
     ("matrix", "paired"): tuple(PairedSection.model_fields),
     ("matrix", "exclude", "*"): tuple(Exclusion.model_fields),
@@ -274,6 +293,7 @@ def _validate(path: Path, tree: Tree) -> Experiment:
         _check_options(experiment)
         _check_cells(experiment)
         _check_recipes(experiment, path, tree)
+        check_follow(experiment)
     except ValidationError as error:
         raise ConfigError(sentence(path, tree, first(error), KEYS)) from None
     except Fault as fault:

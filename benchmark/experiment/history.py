@@ -112,7 +112,8 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return section and name of every field that differs; a field of no section has none."""
-    places = [("", name) for name in ("dims", "rules") if old.get(name) != new[name]]
+    places = [("", name) for name in ("dims", "rules", "init_from")
+              if old.get(name) != new.get(name)]  # fmt: skip
     for section in ("options", "protocol"):
         before, after = old.get(section) or {}, new[section]
         if before != after:
@@ -130,6 +131,8 @@ def _change(old: Mapping[str, Any], new: Mapping[str, Any], section: str, name: 
             f"code of architectures/{new['architecture']}.py, datasets/{new['dataset']}.py or "
             "shared files"
         )
+    if name == "init_from":
+        return f"init_from {_start(old)} → {_start(new)}"
     label = f"{section}.{name}" if section else name
     absent = "default" if section == "options" else "absent"
     sides = (side.get(section) or {} if section else side for side in (old, new))
@@ -137,6 +140,10 @@ def _change(old: Mapping[str, Any], new: Mapping[str, Any], section: str, name: 
     if max(len(before), len(after)) > LONGEST_VALUE:
         return f"{label} changed"
     return f"{label} {before} → {after}"
+
+
+def _start(spec: Mapping[str, Any]) -> str:
+    return str((spec.get("init_from") or {}).get("run", "none"))
 
 
 def _written(value: Any) -> str:

@@ -44,13 +44,17 @@ class Source:
 
 
 def expand(
-    experiment: Experiment, cells: Iterable[Cell], sources: Mapping[str, Source]
+    experiment: Experiment,
+    cells: Iterable[Cell],
+    sources: Mapping[str, Source],
+    starts: Mapping[tuple[str, str, int | None], Mapping[str, str]] | None = None,
 ) -> list[RunSpec]:
     """Return the runs of the cells that no rule takes out, in the order of the cells.
 
     What folds and seeds share (protocol, network, digest of the code) is worked out once. Where an
     entry of ``include`` repeats a run of the product, the run is there once. A cell with a tuned
-    recipe is there twice: as the file has it, and tuned.
+    recipe is there twice: as the file has it, and tuned. ``starts`` says which networks start from
+    the weights of another run.
     """
     protocols: dict[str, Protocol] = {}
     code: dict[tuple[str, str], str] = {}
@@ -79,6 +83,7 @@ def expand(
             fold=cell.fold,
             seed=cell.seed,
             protocol=protocol,
+            init_from=(starts or {}).get(network, {}),
         )
         specs.setdefault(spec.key, spec)
         recipe = experiment.recipe_for(cell)

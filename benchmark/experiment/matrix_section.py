@@ -12,6 +12,7 @@
         - {architecture: vnet, dataset: camus, because: echo has no volumes}
       include:                    # axes that are left out take all values of the matrix
         - {architecture: unet, dataset: acdc, seed: 3, options: {filters: 64}}
+      test_on: [camus]            # every finished run is evaluated there too (follow_section)
 
 A rule of ``exclude`` holds for entries of ``include`` too, unless the entry itself names every
 axis of the rule: what is asked for by name is run. A profile that lays ``paired: null`` or
@@ -72,11 +73,12 @@ class Inclusion(Exclusion):
 
     options: dict[str, Any] = Field(default_factory=dict)
     dims: Literal[2, 3] | None = None
+    init_from: str | None = None
 
     @property
     def overrides(self) -> bool:
         """Whether its runs differ from those of the product in more than the axes."""
-        return bool(self.options) or self.dims is not None
+        return bool(self.options) or self.dims is not None or self.init_from is not None
 
 
 class MatrixSection(Section):
@@ -89,6 +91,7 @@ class MatrixSection(Section):
     paired: PairedSection | None = None
     exclude: tuple[Exclusion, ...] = ()
     include: tuple[Inclusion, ...] = ()
+    test_on: Annotated[tuple[str, ...], Distinct] = ()
 
     def values(self, axis: str) -> tuple[Any, ...]:
         """Return the values of an axis that are listed or paired, each once."""

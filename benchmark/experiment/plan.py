@@ -6,7 +6,7 @@ import functools
 import importlib.util
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,10 @@ from benchmark.experiment.matrix_rules import Cell, cells
 from benchmark.experiment.selection import INFRASTRUCTURE, select
 from benchmark.experiment.sources import locate
 from benchmark.experiment.spec import RunSpec
+from benchmark.experiment.start import check_starts, starts
 from benchmark.experiment.states import PlannedRun, look_up
 from benchmark.experiment.yaml_tree import Layer
+from benchmark.generalisation.sites import locate_sites, tested_datasets
 from benchmark.training.devices import processor_name
 
 
@@ -65,6 +67,7 @@ class Plan:
         excluded: What a rule takes out.
         left_out: How many combinations ``--only`` leaves out.
         warnings: Sentences the user should read.
+        places: The files on which finished runs are tested too, by the name of their place.
     """
 
     path: Path
@@ -76,6 +79,7 @@ class Plan:
     excluded: tuple[ExcludedRun, ...] = ()
     left_out: int = 0
     warnings: tuple[str, ...] = ()
+    places: Mapping[str, Source] = field(default_factory=dict)
 
     @property
     def pending(self) -> list[PlannedRun]:
@@ -178,8 +182,13 @@ def make_plan(
     experiment = load_experiment(path, profile, layers)
     everything = cells(experiment.matrix)
     chosen = select(everything, only or {})
-    sources = find(experiment, _folds(chosen))
-    specs = expand(experiment, chosen, sources)
+    folds = _folds(chosen)
+    tested: dict[str, list[int]] = {
+        name: [] for name in tested_datasets(experiment, folds) if name not in folds
+    }
+    sources = find(experiment, folds | tested)
+    specs = expand(experiment, chosen, sources, starts(experiment, chosen, results))
+    check_starts(specs, sources, results)
     _check_backends(experiment, specs)
     _check_networks(experiment, specs)
     runs, warnings = look_up(
@@ -196,7 +205,8 @@ def make_plan(
         if cell.exclude is not None
     )
     return Plan(path, profile, why, experiment, sources, runs, excluded,
-                len(everything) - len(chosen), warnings)  # fmt: skip
+                len(everything) - len(chosen), warnings,
+                {**sources, **locate_sites(experiment, folds)})  # fmt: skip
 
 
 def _folds(chosen: Sequence[Cell]) -> dict[str, list[int]]:

@@ -24,9 +24,17 @@ MOST_ROWS = 40
 MOST_CHANGES = 2
 
 
-def show_plan(plan: Plan, console: Console) -> None:
-    """Print profile, data and every run with its state, expected time and the reason."""
+def show_plan(plan: Plan, console: Console, follows: Sequence[str] = ()) -> None:
+    """Print profile, data and every run with its state, expected time and the reason.
+
+    Args:
+        plan: What is to be done.
+        console: Where to.
+        follows: Lines about what follows the runs.
+    """
     show_header(plan, console)
+    for line in follows:
+        console.print(f"  {line}", markup=False, soft_wrap=True)
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in ("run", "source", "net", "state", "time", "reason"):
         table.add_column(column, overflow="fold", justify="right" if column == "time" else "left")

@@ -11,7 +11,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 # Raised by hand with every change of benchmark/data, training or evaluation that changes scores:
@@ -20,7 +20,7 @@ RULES_VERSION = 3
 
 
 # Fields that came later, with what they meant before: left out there, so that keys stay.
-LATER = {"tuned": None, "evaluate": "test"}
+LATER: Mapping[str, Any] = {"tuned": None, "evaluate": "test", "init_from": {}}
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,8 @@ class RunSpec:
             search, and ``base``, the values of the protocol that the recipe replaces.
         evaluate: ``test``, or ``validation`` for a trial of a search, which ends with its training
             and reads no test case.
+        init_from: The run whose weights it starts from: `run` (its key), `sha256` of its weights,
+            and the `dataset` it was trained on. Empty, and not written, where it starts afresh.
     """
 
     architecture: str
@@ -136,6 +138,7 @@ class RunSpec:
     rules: int = RULES_VERSION
     tuned: Mapping[str, Any] | None = None
     evaluate: Literal["test", "validation"] = "test"
+    init_from: Mapping[str, str] = field(default_factory=dict)
 
     @functools.cached_property
     def key(self) -> str:
@@ -163,8 +166,9 @@ class RunSpec:
 
     @property
     def name(self) -> str:
-        """Short sortable label, ``unet·acdc·f0·s0``."""
-        parts = [self.architecture, self.dataset, f"f{self.fold}", f"s{self.seed}"]
+        """Short sortable label, ``unet·acdc·f0·s0``, or ``unet←decathlon·acdc·f0·s0``."""
+        start = f"←{self.init_from['dataset']}" if self.init_from else ""
+        parts = [f"{self.architecture}{start}", self.dataset, f"f{self.fold}", f"s{self.seed}"]
         parts += ["tuned"] if self.tuned is not None else []
         parts += ["trial"] if self.evaluate == "validation" else []
         return "·".join(parts)

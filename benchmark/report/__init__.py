@@ -40,15 +40,20 @@ def write_report(
 
     Returns:
         The paths written: ``leaderboard.csv``, ``.md``, ``.tex``, ``cases.csv``, ``strata.csv``,
-        ``.md``, ``.tex``, ``clinical.csv``, ``.md``, ``.tex``, the analyses, then figures.
+        ``.md``, ``.tex``, ``clinical.csv``, ``.md``, ``.tex``, the analyses, then figures; of what
+        followed the runs ``generalisation`` and ``robustness``.
     """
+    from benchmark.records import read_followers
     from benchmark.report.analyses import write_analyses
     from benchmark.report.clinical import agreement_frame
     from benchmark.report.clinical_tables import write_clinical
     from benchmark.report.errors import write_errors
     from benchmark.report.figures import write_figures
+    from benchmark.report.figures.robustness import write_robustness_figures
+    from benchmark.report.generalisation import write_generalisation
     from benchmark.report.groups import comparison_groups
     from benchmark.report.leaderboard import leaderboard
+    from benchmark.report.robustness import curves, write_robustness
     from benchmark.report.stability import rankings
     from benchmark.report.strata import write_strata
     from benchmark.report.tables import write_tables
@@ -57,11 +62,17 @@ def write_report(
     groups = comparison_groups(records, cases, epochs, mix_protocols=mix_protocols)
     frame = leaderboard(groups)
     found = rankings(frame, groups)
+    # A damaged one is left out here, and made again by the next run.
+    followers = read_followers(records, lambda text: None)
+    corrupted = curves(groups, followers)
     return [
         *write_tables(folder, frame, groups),
         *write_strata(folder, groups),
         *write_clinical(folder, agreement_frame(groups, clinical), groups, clinical),
         *write_analyses(folder, frame, groups, found),
         *write_errors(folder, groups),
+        *write_generalisation(folder, followers, cases),
+        *write_robustness(folder, corrupted),
         *write_figures(folder / "figures", frame, groups, clinical, found, formats),
+        *write_robustness_figures(folder / "figures", corrupted, formats),
     ]

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from benchmark.report import style, tuned
-from benchmark.report.groups import OK, Group, dataset_title, row_title
+from benchmark.report.groups import OK, START, Group, dataset_title, row_title
 from benchmark.report.leaderboard import DIGITS, HD95_DIGITS, PARTIAL, rounded_ranks
 from benchmark.report.protocols import apart, protocol_notes
 
@@ -173,6 +173,7 @@ def footers(frame: pd.DataFrame, group: Group) -> list[str]:
             f"Predicted elsewhere and only scored here, by the same rules on the same files: "
             f"{', '.join(guests)}. How and on which patients these were trained is not known."
         )
+    notes += start_notes(group)
     partial = [row for _, row in frame.iterrows() if row["status"] == PARTIAL]
     if partial:
         names = ", ".join(row_title(row["architecture"], row["variant"]) for row in partial)
@@ -202,6 +203,21 @@ def surface_notes(group: Group) -> list[str]:
         f"{tolerance_mm:g} mm."
         for definition, tolerance_mm in sorted(found)
     ]
+
+
+def start_notes(group: Group) -> list[str]:
+    """What rows that started from another run's weights took over; nothing where none did."""
+    notes = []
+    for name in group.names:
+        starts = [run.options[START] for run in group.of(name) if run.ok and START in run.options]
+        if starts:
+            keys = ", ".join(sorted({start["run"] for start in starts}))
+            fresh = sorted({layer for start in starts for layer in start["reinitialised"]})
+            notes.append(
+                f"{row_title(*name)}: started from the weights of run {keys}, whose training is in "
+                f"no time and no budget here; re-initialised: {', '.join(fresh) or 'nothing'}."
+            )
+    return notes
 
 
 def _precision(names: Any) -> str:

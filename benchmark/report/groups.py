@@ -22,6 +22,9 @@ from benchmark.report.protocols import MIXED, join_protocols
 OK = "ok"
 EXTERNAL = style.EXTERNAL
 
+# Among the options of a run that started from another's weights: which that was.
+START = "init_from"
+
 _CASE_COLUMNS = (
     *("run", "architecture", "dataset", "source", "fold", "seed", "case", "patient", "class"),
     *("kind", "outcome", "dice", "iou"),
@@ -287,6 +290,8 @@ def _parse(record: Mapping[str, Any]) -> Run:
     options = dict(spec.get("options") or {})
     if spec.get("dims"):
         options["dims"] = spec["dims"]
+    if spec.get("init_from"):
+        options[START] = record.get("init_from") or spec["init_from"]
     labels = dict(record.get("classes") or {})
     unannotated = tuple(record.get("unannotated_classes") or ())
     parameters = record.get("params")
@@ -340,15 +345,32 @@ def _with_variants(runs: Sequence[Run]) -> list[Run]:
             for run in siblings
         ]
         keys = sorted({key for text in texts for key in text})
-        differing = [key for key in keys if len({text.get(key) for text in texts}) > 1]
+        # That a run was fine-tuned is said even where no other was trained from scratch.
+        differing = [
+            key for key in keys if len({text.get(key) for text in texts}) > 1 or key == START
+        ]
         for run, text in zip(siblings, texts, strict=True):
             parts = [
-                f"{text[key]}D" if key == "dims" else f"{key}={text[key]}"
+                _start(run, siblings) if key == START
+                else f"{text[key]}D" if key == "dims" else f"{key}={text[key]}"
                 for key in differing
                 if key in text
-            ]
+            ]  # fmt: skip
+            if START in differing and START not in text:
+                parts.append("from scratch")
             result.append(replace(run, variant=", ".join(parts) or ("default" * bool(differing))))
     return result
+
+
+def _start(run: Run, siblings: Sequence[Run]) -> str:
+    """``from decathlon``, with the key of the run where several of that dataset were taken."""
+    mine = run.options[START]
+    alike = {
+        other.options[START]["run"]
+        for other in siblings
+        if START in other.options and other.options[START]["dataset"] == mine["dataset"]
+    }
+    return f"from {mine['dataset']}" + (f" {mine['run'][:6]}" if len(alike) > 1 else "")
 
 
 def _order(run: Run) -> tuple[int, str, str, int, int, str]:
