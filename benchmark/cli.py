@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark import __version__
-from benchmark.commands import data, evaluate, experiment, networks, status, track, ui
+from benchmark.commands import data, evaluate, experiment, networks, predict, status, track, ui
 from benchmark.errors import BenchmarkError
 from benchmark.tracking.address import ENVIRONMENT
 
 # In the order in which --help lists them.
-COMMANDS = (experiment, status, evaluate, data, networks, track, ui)
+COMMANDS = (experiment, status, evaluate, predict, data, networks, track, ui)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

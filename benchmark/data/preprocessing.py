@@ -81,10 +81,7 @@ def prepare(
     shape = target_shape(image.shape, spacing_mm, target_mm)
     scaled = resample(scale_intensity(image), shape)
     mean, std = float(scaled.mean()), max(float(scaled.std()), 1e-3)
-    if mask is None:
-        labels = np.broadcast_to(np.uint8(0), shape)
-    else:
-        labels = resample_labels(mask, shape)
+    labels = np.broadcast_to(np.uint8(0), shape) if mask is None else resample_labels(mask, shape)
     return Prepared(
         image=np.clip(scaled, 0.0, 1.0, out=scaled),  # ours alone: no second copy of a volume
         mask=labels,
@@ -128,9 +125,7 @@ def resample(array: Array, shape: Sequence[int]) -> Array:
     return np.ascontiguousarray(array)
 
 
-def resample_blocks(
-    blocks: Iterable[Array], rows: int, shape: Sequence[int]
-) -> Iterator[Array]:
+def resample_blocks(blocks: Iterable[Array], rows: int, shape: Sequence[int]) -> Iterator[Array]:
     """Resample an array ``(z, y, x, classes)`` that comes, and leaves, in blocks of whole planes.
 
     The numbers are those of :func:`resample`; only a few planes are in memory at a time.

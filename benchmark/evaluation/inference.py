@@ -87,7 +87,8 @@ class Predictor:
             for (before, after), length in zip(padding, prepared.image.shape, strict=True)
         )
         inner = tuple(
-            slice(before, size - after) for (before, after), size in zip(padding, shape, strict=True)
+            slice(before, size - after)
+            for (before, after), size in zip(padding, shape, strict=True)
         )
         weight = _gaussian(window)
         total: Array | None = None
