@@ -12,7 +12,7 @@ from benchmark.commands import Commands, console, results_option
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from benchmark.prediction.run import Outcome
+    from benchmark.prediction.task import Outcome
 
 _DESCRIPTION = """\
 Predict images with a finished run and write, in the folder OUT:
@@ -64,7 +64,8 @@ def add(commands: Commands) -> None:
 def _predict(options: argparse.Namespace) -> int:
     # The framework's start-up messages would bury what is said here.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from benchmark.prediction.run import Wish, predict
+    from benchmark.prediction.run import predict
+    from benchmark.prediction.task import Wish
     from benchmark.trained import find
 
     out = console()

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from benchmark.data.preprocessing import Labels
+from benchmark.records import write_table
+
+Counts = npt.NDArray[np.int64]
+Curve = npt.NDArray[np.float64]
 
 CHAMBER = "left_ventricle"
 RULE = (
@@ -46,7 +52,41 @@ def find_phases(sizes: Sequence[float]) -> dict[int, str]:
     return {int(largest): "ED", int(smallest): "ES"}
 
 
-def voxel_counts(frames: Sequence[Labels], classes: Sequence[int]) -> npt.NDArray[np.int64]:
+def voxel_counts(frames: Sequence[Labels], classes: Sequence[int]) -> Counts:
     """Return how many voxels each class has in each frame, ``(frames, classes)``."""
     counts = [np.bincount(frame.ravel(), minlength=256) for frame in frames]
     return np.asarray(counts, np.int64)[:, list(classes)]
+
+
+def times_s(frames: int, step_s: float) -> Curve | None:
+    """Return when each frame was taken; None where the step is not known (NaN)."""
+    return np.arange(frames) * step_s if math.isfinite(step_s) else None
+
+
+def write_curve(
+    path: Path,
+    sizes: Mapping[str, Curve],
+    phases: Mapping[int, str],
+    times_s: Curve | None,
+    quantity: str,
+) -> None:
+    """Write the size of each structure in each frame as CSV.
+
+    Args:
+        path: The table.
+        sizes: Of each structure, one value per frame.
+        phases: ``ED`` and ``ES`` by frame, from 0; the table counts frames from 1.
+        times_s: When each frame was taken, where known.
+        quantity: What the sizes are, with its unit.
+    """
+    columns = {name: f"{name}_{quantity}" for name in sizes}
+    rows = [
+        {
+            "frame": frame + 1,
+            "time_s": math.nan if times_s is None else times_s[frame],
+            "phase": phases.get(frame, ""),
+            **{columns[name]: curve[frame] for name, curve in sizes.items()},
+        }
+        for frame in range(len(next(iter(sizes.values()))))
+    ]
+    write_table(path, rows, ["frame", "time_s", "phase", *columns.values()])

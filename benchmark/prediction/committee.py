@@ -82,7 +82,7 @@ def members(results: Path, trained: Trained, kind: str | None) -> list[Trained]:
 
 
 def cleaned(runs: Sequence[Trained]) -> tuple[int, ...]:
-    """Return the labels of which the largest piece is kept: those for which most runs decided it."""
+    """Return the labels of which the largest piece is kept, as most of the runs decided."""
     labels = sorted({label for run in runs for label in run.largest})
     return tuple(
         label for label in labels if 2 * sum(label in run.largest for run in runs) > len(runs)

@@ -59,7 +59,7 @@ def sizes(
 
 
 def unit_of(scan: Scan) -> tuple[str, str, float]:
-    """What a mask of this image measures: the quantity, its unit, and how much a voxel has of it."""
+    """What masks of this image measure: the quantity, its unit, and the part of one voxel."""
     voxel = math.prod(scan.spacing_mm)
     return ("area", "cm2", voxel / 100) if scan.planar else ("volume", "mL", voxel / 1000)
 

@@ -179,8 +179,10 @@ def _through(shape: Sequence[int], spacing_mm: Sequence[float], *, stacked: bool
 
 
 def _as_shown(wanted: Matrix) -> Matrix:
-    """Directions of x and y on a screen where the slice lies anyhow: an oblique one has parts of
-    both, to the left as well as to the back, to the back as well as to the feet.
+    """Directions of x and y on a screen, where a slice may lie anyhow.
+
+    Of a tilted one, what runs to the right runs to the patient's left or back or both, and what
+    runs down runs to the back or to the feet.
     """
     x, y, z = wanted.T
     back, down = np.array([0.0, -1.0, 0.0]), np.array([0.0, 0.0, -1.0])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from benchmark.data.preprocessing import Array, Labels
+from benchmark.prediction.cine import Curve
 from benchmark.prediction.scan import Scan
 from benchmark.report import style
 from benchmark.report.figures.case import Picture, draw
@@ -50,11 +50,10 @@ def draw_overlay(
 
 def draw_curve(
     path: Path,
-    sizes: npt.NDArray[np.float64],
-    classes: Sequence[str],
+    sizes: Mapping[str, Curve],
     phases: Mapping[int, str],
     *,
-    times_s: npt.NDArray[np.float64] | None,
+    times_s: Curve | None,
     label: str,
     title: str,
     model: str,
@@ -64,8 +63,7 @@ def draw_curve(
 
     Args:
         path: The PNG; its folder is made.
-        sizes: ``(frames, classes)``.
-        classes: Names of the structures.
+        sizes: Of each structure, one value per frame.
         phases: ``ED`` and ``ES`` by frame, from 0.
         times_s: When each frame was taken; None where it is not known.
         label: Quantity and unit of the sizes.
@@ -76,23 +74,27 @@ def draw_curve(
     import matplotlib as mpl
     from matplotlib.lines import Line2D
 
-    frames = np.arange(1, len(sizes) + 1)
-    across = frames if times_s is None else 1000 * times_s
-    colours = style.class_colours(classes)
+    frames = len(next(iter(sizes.values())))
+    across = np.arange(1, frames + 1) if times_s is None else 1000 * times_s
+    colours = {name: _dark(colour) for name, colour in style.class_colours(sizes).items()}
     with mpl.rc_context(dict(style.RC)):
-        handles = [Line2D([], [], color=_dark(colours[name]), label=style.words(name))
-                   for name in classes]  # fmt: skip
+        handles = [Line2D([], [], color=colours[name], label=style.words(name)) for name in sizes]
         figure, (axes,) = style.panels(
             handles, axes_height_in=2.2, left_in=[0.6], width_in=[6.4], labels_in=0.4
         )
-        for name, values in zip(classes, sizes.T, strict=True):
-            axes.plot(across, values, color=_dark(colours[name]), marker="o", markersize=2.5)
+        for name, values in sizes.items():
+            axes.plot(across, values, color=colours[name], marker="o", markersize=2.5)
         for frame, phase in phases.items():
             axes.axvline(across[frame], color="#444444", linewidth=0.8, linestyle="--")
             axes.annotate(
-                f"{phase} (frame {frame + 1})", (across[frame], 1), xycoords=("data", "axes fraction"),
-                xytext=(2, -2), textcoords="offset points", ha="left", va="top", fontsize=6.5,
-            )  # fmt: skip
+                f"{phase} (frame {frame + 1})",
+                (across[frame], 1),
+                xycoords=("data", "axes fraction"),
+                xytext=(2, -2),
+                textcoords="offset points",
+                va="top",
+                fontsize=6.5,
+            )
         axes.set_ylim(bottom=0)
         axes.set_xlabel("frame" if times_s is None else "time (ms)")
         axes.set_ylabel(label)
