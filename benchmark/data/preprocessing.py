@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,9 @@ Labels = npt.NDArray[np.uint8]
 # Intensities outside these percentiles are clipped, as MRI has no absolute scale and a few bright
 # vessels would otherwise set it (the range nnU-Net uses for clipping).
 CLIP_PERCENTILES = (0.5, 99.5)
+
+# What one block of `resample_blocks` takes at most.
+_BLOCK_BYTES = 1 << 26
 
 # Shares of a voxel closer than this are equal, and the lower label wins: rounding must not decide.
 _TIE = 1e-5
@@ -58,7 +61,7 @@ class Prepared:
 
 def prepare(
     image: Array,
-    mask: Labels,
+    mask: Labels | None,
     spacing_mm: Sequence[float],
     target_mm: Sequence[float | None],
 ) -> Prepared:
@@ -66,23 +69,25 @@ def prepare(
 
     Args:
         image: Intensities, ``(z, y, x)`` or ``(y, x)``.
-        mask: Labels of the same shape.
+        mask: Labels of the same shape; None where there are none, all is background then.
         spacing_mm: Spacing in the order of the axes.
         target_mm: Spacing wanted, ``(z, y, x)``; None keeps an axis as it is.
     """
     native_shape, native_spacing = image.shape, tuple(float(step) for step in spacing_mm)
     if image.ndim == 2:
-        image, mask, spacing_mm = image[np.newaxis], mask[np.newaxis], (1.0, *spacing_mm)
+        image, spacing_mm = image[np.newaxis], (1.0, *spacing_mm)
+        mask = None if mask is None else mask[np.newaxis]
         target_mm = (None, *target_mm[1:])
     shape = target_shape(image.shape, spacing_mm, target_mm)
     scaled = resample(scale_intensity(image), shape)
-    labels = resample_labels(mask, shape)
+    mean, std = float(scaled.mean()), max(float(scaled.std()), 1e-3)
+    labels = np.broadcast_to(np.uint8(0), shape) if mask is None else resample_labels(mask, shape)
     return Prepared(
-        image=np.clip(scaled, 0.0, 1.0),
+        image=np.clip(scaled, 0.0, 1.0, out=scaled),  # ours alone: no second copy of a volume
         mask=labels,
-        mean=float(scaled.mean()),
-        std=max(float(scaled.std()), 1e-3),
-        box=foreground_box(labels),
+        mean=mean,
+        std=std,
+        box=tuple((0, size) for size in shape) if mask is None else foreground_box(labels),
         native_shape=native_shape,
         native_spacing_mm=native_spacing,
     )
@@ -118,6 +123,44 @@ def resample(array: Array, shape: Sequence[int]) -> Array:
         if array.shape[axis] != size:
             array = _Taps.triangle(array.shape[axis], size).apply(array, axis)
     return np.ascontiguousarray(array)
+
+
+def resample_blocks(blocks: Iterable[Array], rows: int, shape: Sequence[int]) -> Iterator[Array]:
+    """Resample an array ``(z, y, x, classes)`` that comes, and leaves, in blocks of whole planes.
+
+    The numbers are those of :func:`resample`; only a few planes are in memory at a time.
+
+    Args:
+        blocks: The array cut along z, from the first plane to the last.
+        rows: Its planes in all.
+        shape: ``(z, y, x)`` wanted.
+
+    Yields:
+        The resampled array cut along z, in order.
+    """
+    taps = _Taps.triangle(rows, shape[0])
+    used = taps.share > 0
+    first = np.where(used, taps.index, rows).min(axis=1)
+    last = np.where(used, taps.index, -1).max(axis=1)
+    held: Array | None = None
+    base, done = 0, 0  # the first of the planes held, and how many were given away
+    for block in blocks:
+        held = block if held is None else np.concatenate([held, block])
+        ready = int(np.searchsorted(last, base + len(held)))
+        widest = max(math.prod(shape[1:]), math.prod(held.shape[1:3]))
+        step = max(1, _BLOCK_BYTES // (4 * widest * held.shape[-1]))
+        for start in range(done, ready, step):
+            stop = min(start + step, ready)
+            if rows == shape[0]:
+                part = held[start - base : stop - base]
+            else:
+                index = np.clip(taps.index[start:stop] - base, 0, len(held) - 1)
+                part = _Taps(index, taps.share[start:stop]).apply(held, 0)
+            yield resample(part, (stop - start, *shape[1:]))
+        done = ready
+        end = base + len(held)
+        keep = min(int(first[done]), end) if done < len(first) else end
+        held, base = held[keep - base :], keep
 
 
 def resample_labels(mask: Labels, shape: Sequence[int]) -> Labels:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from benchmark.data.pipeline import standardise
-from benchmark.data.preprocessing import Array, Labels, Prepared, resample
+from benchmark.data.preprocessing import Array, Labels, Prepared, resample_blocks
 
 
 class Predictor:
@@ -66,41 +66,62 @@ class Predictor:
             outputs.append(result[: self.batch_size - missing])
         return np.concatenate(outputs)
 
-    def probabilities(self, prepared: Prepared) -> Array:
-        """Return class probabilities ``(z, y, x, classes)`` on the prepared grid."""
-        image = standardise(np.asarray(prepared.image), prepared)
-        outside = (0.0 - prepared.mean) / prepared.std  # what zero intensity is after standardising
+    def blocks(self, prepared: Prepared) -> Iterator[Array]:
+        """Yield class probabilities on the prepared grid as blocks of whole planes.
+
+        A plane is given away when no further window reaches it, so that the memory needed is that
+        of the planes of one window, whatever the volume's depth.
+
+        Yields:
+            Arrays ``(planes, y, x, classes)``, together ``(z, y, x, classes)``.
+        """
         window = (1, *self.patch) if len(self.patch) == 2 else self.patch
         padding = [
             ((size - length) // 2, size - length - (size - length) // 2)
             if length < size
             else (0, 0)
-            for length, size in zip(image.shape, window, strict=True)
+            for length, size in zip(prepared.image.shape, window, strict=True)
         ]
-        padded = np.pad(image, padding, constant_values=outside)
+        shape = tuple(
+            before + length + after
+            for (before, after), length in zip(padding, prepared.image.shape, strict=True)
+        )
+        inner = tuple(
+            slice(before, size - after)
+            for (before, after), size in zip(padding, shape, strict=True)
+        )
         weight = _gaussian(window)
         total: Array | None = None
-        norm = np.zeros(padded.shape, np.float32)
-        corners = list(_corners(padded.shape, window, self.overlap))
-        for group in _batches(corners, self.batch_size):
-            views = [padded[_region(corner, window)] for corner in group]
+        norm = np.zeros((window[0], *shape[1:]), np.float32)
+        base = 0  # the plane that stands first in `total`
+        slabs: dict[int, Array] = {}
+        for group in _batches(list(_corners(shape, window, self.overlap)), self.batch_size):
+            slabs = {z: slabs[z] if z in slabs else _slab(prepared, z, window[0], padding)
+                     for z in dict.fromkeys(corner[0] for corner in group)}  # fmt: skip
+            views = [slabs[corner[0]][_region((0, *corner[1:]), window)] for corner in group]
             stack = np.stack(views)[..., np.newaxis]
             if len(self.patch) == 2:
                 stack = stack[:, 0]
             parts = self.activation(self.logits(stack)).reshape(len(group), *window, -1)
             if total is None:
-                total = np.zeros((*padded.shape, parts.shape[-1]), np.float32)
+                total = np.zeros((*norm.shape, parts.shape[-1]), np.float32)
             for corner, part in zip(group, parts, strict=True):
-                region = _region(corner, window)
+                if corner[0] > base:
+                    ready = corner[0] - base
+                    yield (total[:ready] / norm[:ready, ..., np.newaxis])[:, inner[1], inner[2]]
+                    base = corner[0]
+                    for sums in (total, norm):
+                        sums[:-ready] = sums[ready:]
+                        sums[-ready:] = 0.0
+                region = _region((0, *corner[1:]), window)
                 total[region] += part * weight[..., np.newaxis]
                 norm[region] += weight
         assert total is not None  # an image has at least one window
-        total /= norm[..., np.newaxis]
-        inner = tuple(
-            slice(before, size - after)
-            for (before, after), size in zip(padding, padded.shape, strict=True)
-        )
-        return total[inner]
+        yield (total / norm[..., np.newaxis])[inner]
+
+    def probabilities(self, prepared: Prepared) -> Array:
+        """Return class probabilities ``(z, y, x, classes)`` on the prepared grid."""
+        return np.concatenate(list(self.blocks(prepared)))
 
     def mask(self, prepared: Prepared) -> Labels:
         """Return the label map on the native grid of the case, in the shape of its file.
@@ -108,10 +129,38 @@ class Predictor:
         Probabilities are resampled linearly to the native grid, then the most probable class is
         taken: resampling labels instead would leave steps of the working grid.
         """
-        shape = prepared.native_shape
-        volume = (1, *shape) if len(shape) == 2 else shape
-        labels = resample(self.probabilities(prepared), volume).argmax(axis=-1)
-        return np.asarray(labels.reshape(shape), np.uint8)
+        return label_map(native_blocks(self.blocks(prepared), prepared), prepared)
+
+
+def native_blocks(blocks: Iterable[Array], prepared: Prepared) -> Iterator[Array]:
+    """Bring probabilities from the prepared to the native grid, block by block.
+
+    Args:
+        blocks: As :meth:`Predictor.blocks` yields them.
+        prepared: The case.
+
+    Yields:
+        Arrays ``(planes, y, x, classes)``; a planar case has one plane.
+    """
+    shape = prepared.native_shape
+    volume = (1, *shape) if len(shape) == 2 else shape
+    return resample_blocks(blocks, prepared.image.shape[0], volume)
+
+
+def label_map(blocks: Iterable[Array], prepared: Prepared) -> Labels:
+    """Return the most probable class of every voxel of the native grid, in the file's shape.
+
+    Args:
+        blocks: As :func:`native_blocks` yields them.
+        prepared: The case.
+    """
+    shape = prepared.native_shape
+    labels = np.empty((1, *shape) if len(shape) == 2 else shape, np.uint8)
+    done = 0
+    for block in blocks:
+        labels[done : done + len(block)] = block.argmax(axis=-1)
+        done += len(block)
+    return labels.reshape(shape)
 
 
 def softmax(logits: Array) -> Array:
@@ -123,6 +172,14 @@ def softmax(logits: Array) -> Array:
 def sigmoid(logits: Array) -> Array:
     """Return the probability of each class on its own."""
     return np.asarray(0.5 * (1.0 + np.tanh(0.5 * logits)), np.float32)
+
+
+def _slab(prepared: Prepared, z: int, depth: int, padding: Sequence[tuple[int, int]]) -> Array:
+    """Standardised planes of a case, those that a window at `z` sees, with its padding."""
+    short = padding[0] != (0, 0)  # a case with fewer planes than the window is seen whole
+    planes = prepared.image if short else prepared.image[z : z + depth]
+    outside = (0.0 - prepared.mean) / prepared.std  # what zero intensity is after standardising
+    return np.pad(standardise(np.asarray(planes), prepared), padding, constant_values=outside)
 
 
 def _corners(

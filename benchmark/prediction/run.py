@@ -1,0 +1,144 @@
+"""From what was asked for to a folder of masks: check all images, then predict one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import datasets
+from benchmark.errors import BenchmarkError, DataError
+from benchmark.prediction import measurements
+from benchmark.prediction.committee import VIEWS, Committee, members
+from benchmark.prediction.inputs import Item, find_images
+from benchmark.prediction.orientation import trained_codes
+from benchmark.prediction.task import Outcome, Task, Wish
+from benchmark.records import write_json, write_table
+from benchmark.trained import Trained
+from datasets.case import DatasetError
+
+Progress = Callable[[str, int, int], None]
+
+# Names and messages that one line, or one error, lists.
+_NAMED = 3
+_LISTED = 10
+
+
+def predict(
+    trained: Trained,
+    places: Sequence[Path],
+    out: Path,
+    wish: Wish,
+    *,
+    results: Path,
+    progress: Progress = lambda what, done, total: None,
+) -> Outcome:
+    """Predict images and write masks, pictures, measurements and `predict.json`.
+
+    All images are read and looked at before a network is loaded and anything is written, so a bad
+    one is told at once. The outputs of one image appear together or not at all; an image that is
+    lost on the way (its file was changed or taken away) does not take the others with it.
+
+    Args:
+        trained: The run.
+        places: Images, folders of images, or the dataset's tree.
+        out: Folder for the outputs; made if absent.
+        wish: How.
+        results: Results folder, where the other runs of an ensemble are.
+        progress: Called with what is done, how many images are done, and of how many.
+
+    Raises:
+        BenchmarkError: The request cannot be carried out; nothing has been written then.
+        DatasetError: The dataset's tree is not as it should be.
+    """
+    if out.exists() and not out.is_dir():
+        raise BenchmarkError(f"-o {out}: expected a folder, found a file.")
+    runs = members(results, trained, wish.ensemble)
+    task = Task(trained, runs, out, wish, trained_codes(trained.folder))
+    items = find_images(places, datasets.info(trained.spec.dataset), out)
+    if wish.test_only:
+        items = _tested(items, trained)
+    outcome = Outcome()
+    good = []
+    for number, item in enumerate(items):
+        progress("checking", number, len(items))
+        try:
+            task.read(item).check()
+        except (DatasetError, DataError) as error:
+            outcome.failures[str(item.path)] = str(error)
+        else:
+            good.append(item)
+    if outcome.failures and (not wish.skip_bad or not good):
+        raise _refused(outcome.failures, len(items))
+    committee = Committee([run.predictor() for run in runs], VIEWS if wish.mirror else VIEWS[:1])
+    endpoints = measurements.Endpoints(task.classes)
+    for number, item in enumerate(good):
+        progress("predicting", number, len(good))
+        try:
+            task.one(item, committee, endpoints, outcome)
+        except (DatasetError, DataError) as error:
+            outcome.failures[str(item.path)] = str(error)
+    if not outcome.images:
+        raise _refused(outcome.failures, len(items))
+    outcome.rows += endpoints.rows()
+    outcome.notes += _notes(task, outcome)
+    write_table(out / "measurements.csv", outcome.rows, measurements.COLUMNS)
+    write_json(out / "predict.json", task.record(outcome))
+    return outcome
+
+
+def _tested(items: Sequence[Item], trained: Trained) -> list[Item]:
+    tested = trained.record["split"]["test"]
+    chosen = [
+        item
+        for item in items
+        if item.release == trained.spec.fingerprint and item.patient in tested
+    ]
+    if not chosen:
+        raise BenchmarkError(
+            f"--test-only: expected the files of {trained.spec.dataset} that the run was trained "
+            f"on, with the {len(tested)} patients that it was tested on, found none of them."
+        )
+    return chosen
+
+
+def _refused(failures: Mapping[str, str], total: int) -> DataError:
+    texts = list(failures.values())
+    if total == 1:
+        return DataError(texts[0])
+    listed = "".join(f"\n  {text}" for text in texts[:_LISTED])
+    more = f"\n  and {len(texts) - _LISTED} more" if len(texts) > _LISTED else ""
+    return DataError(
+        f"{len(texts)} of {total} images cannot be predicted, so none was and nothing is written "
+        f"(--skip-bad leaves them out):{listed}{more}"
+    )
+
+
+def _notes(task: Task, outcome: Outcome) -> list[str]:
+    notes = []
+    number = len(outcome.images)
+    if task.wish.mirror:
+        notes.append(
+            f"mirrored views: the training recipe ({task.trained.spec.protocol.augmentation}) has "
+            "no flips, so the network has never seen a mirrored heart: compare with a prediction "
+            "without --tta before relying on it."
+        )
+    for side, text in (
+        ("train", "was trained on: scores on them say nothing about other patients"),
+        ("validation", "was chosen by: scores on them are optimistic"),
+    ):
+        names = [image["name"] for image in outcome.images if image["patient_was_in"] == side]
+        if names:
+            notes.append(f"{len(names)} of {number} images are of patients that the model {text} "
+                         f"({_first(names)}).")  # fmt: skip
+    silent = [image["name"] for image in outcome.images if image["orientation"] is None]
+    if silent:
+        notes.append(
+            f"{len(silent)} of {number} images do not say how they lie and were taken to lie as "
+            f"the training images do ({_first(silent)})."
+        )
+    return notes
+
+
+def _first(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more}"
