@@ -61,6 +61,12 @@ def test_the_catalogue_has_the_layers_that_are_not_keras_own():
     assert any(isinstance(layer, keras.layers.PReLU) for layer in tiny("vnet", 2).layers)
 
 
+def test_the_command_offers_every_format():
+    from benchmark.commands.export import FORMATS
+
+    assert tuple(formats.FORMATS) == FORMATS
+
+
 def test_onnx_names_its_ends_and_takes_any_batch(tmp_path):
     onnx = pytest.importorskip("onnx")
     model = tiny("unet", 2)
