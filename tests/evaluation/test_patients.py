@@ -195,7 +195,7 @@ def test_the_truth_of_acdc_has_the_published_volumes(real_data):
     assert means["lv_wall_max_ed"].idxmax() == "HCM"
     assert means.loc["NOR", "lv_wall_mean_ed"] == pytest.approx(7.5, abs=1.5)
     assert means.loc["HCM", "lv_wall_max_ed"] > 13
-    assert (wide["lv_wall_mean_es"] > wide["lv_wall_mean_ed"]).mean() > 0.95
+    assert (wide["lv_wall_mean_es"] > wide["lv_wall_mean_ed"]).mean() >= 0.9
 
 
 def test_real_atria_are_counted_voxel_by_voxel(real_data):
