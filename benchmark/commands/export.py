@@ -9,7 +9,8 @@ from pathlib import Path
 from benchmark.commands import Commands, console, results_option
 from benchmark.trained import NAMES
 
-_FORMATS = ("keras", "savedmodel", "onnx")
+# Named here too, since `--help` loads no framework.
+FORMATS = ("keras", "savedmodel", "onnx")
 
 
 def add(commands: Commands) -> None:
@@ -19,7 +20,7 @@ def add(commands: Commands) -> None:
         help="write a run's network as Keras, SavedModel or ONNX, with a model card",
     )  # fmt: skip
     parser.add_argument("run", metavar="RUN", help=NAMES)
-    parser.add_argument("--format", required=True, choices=_FORMATS, help="what to write")
+    parser.add_argument("--format", required=True, choices=FORMATS, help="what to write")
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="FILE",
                         help="NAME.keras, NAME.onnx, or the folder of a SavedModel")  # fmt: skip
     parser.set_defaults(command=_export)

@@ -86,14 +86,15 @@ def _clinical(frame: pd.DataFrame, origin: str) -> Table:
         table.add_column(heading, no_wrap=True)
     for heading in ("Bias", "Limits of agreement", "MAE", "Unit", "r", "n", "Failed", "Excluded"):
         table.add_column(heading, justify="right")
-    for (method, endpoint, unit), rows in frame.groupby(["method", "endpoint", "unit"], sort=False):
+    for key, rows in frame.groupby(["method", "endpoint", "unit"], sort=False):
+        method, endpoint, unit = map(str, key)
         found = agreement(rows["truth"].to_numpy(), rows["prediction"].to_numpy())
         limits = f"{tell(endpoint, found.limit_low)} to {tell(endpoint, found.limit_high)}"
         counts = (found.n_valid, found.n_failed, found.n_excluded)
         table.add_row(
             QUANTITIES[endpoint].title, METHODS[method], tell(endpoint, found.bias),
             "—" if math.isnan(found.sd) else limits,
-            tell(endpoint, found.mae), str(unit), _number(found.pearson_r), *map(str, counts),
+            tell(endpoint, found.mae), unit, _number(found.pearson_r), *map(str, counts),
         )  # fmt: skip
     return table
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -40,12 +41,11 @@ def show(measured: Measurements, info: DatasetInfo, out: Console) -> None:
         info: The dataset.
         out: Where to.
     """
-    frame = pd.DataFrame(measured.rows)
     heading = f"{plural(measured.patients, 'patient')}{origin(measured.source, measured.release)}"
     if measured.patients <= _PATIENTS:
-        out.print(_each(frame, heading))
+        out.print(_each(measured.rows, heading))
     else:
-        out.print(_means(frame, heading))
+        out.print(_means(pd.DataFrame(measured.rows), heading))
     if measured.unplaced:
         names = ", ".join(measured.unplaced[:_NAMED])
         more = f" and {len(measured.unplaced) - _NAMED} more" * (len(measured.unplaced) > _NAMED)
@@ -57,25 +57,23 @@ def show(measured: Measurements, info: DatasetInfo, out: Console) -> None:
         )  # fmt: skip
 
 
-def _each(frame: pd.DataFrame, heading: str) -> Table:
+def _each(rows: Sequence[Mapping[str, Any]], heading: str) -> Table:
     table = _table(heading)
-    several = frame["patient"].nunique() > 1
-    cases = frame["case"].where(frame["case"] != frame["patient"], "")
-    for name, justify in (
-        *([("Patient", "left")] if several else []), *([("Mask", "left")] if cases.any() else []),
-        ("Quantity", "left"), ("Value", "right"), ("Unit", "left"), ("How", "left"),
-        ("Not measurable because", "left"),
-    ):  # fmt: skip
-        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
-    last = frame["patient"].iloc[0]
-    for row, case in zip(frame.itertuples(), cases, strict=True):
-        if row.patient != last:
+    patients = [row["patient"] for row in rows]
+    cases = ["" if row["case"] == row["patient"] else row["case"] for row in rows]
+    several, named = len(set(patients)) > 1, any(cases)
+    for name in (*["Patient"] * several, *["Mask"] * named, "Quantity"):
+        table.add_column(name, overflow="fold")
+    table.add_column("Value", justify="right")
+    for name in ("Unit", "How", "Not measurable because"):
+        table.add_column(name, overflow="fold")
+    for number, (row, case) in enumerate(zip(rows, cases, strict=True)):
+        if number and patients[number] != patients[number - 1]:
             table.add_section()
-            last = row.patient
         table.add_row(
-            *([str(row.patient)] if several else []), *([case] if cases.any() else []),
-            QUANTITIES[row.name].title, tell(row.name, row.value), str(row.unit),
-            METHODS[row.method], str(row.reason),
+            *[row["patient"]] * several, *[case] * named,
+            QUANTITIES[row["name"]].title, tell(row["name"], row["value"]), row["unit"],
+            METHODS[row["method"]], row["reason"],
         )  # fmt: skip
     return table
 
@@ -89,7 +87,8 @@ def _means(frame: pd.DataFrame, heading: str) -> Table:
         table.add_column(name, no_wrap=True)
     for name in ("Mean", "SD", "Least", "Most", "Unit", "n", "Not measurable"):
         table.add_column(name, justify="right")
-    for (method, name), rows in frame.groupby(["method", "name"], sort=False):
+    for key, rows in frame.groupby(["method", "name"], sort=False):
+        method, name = map(str, key)
         values = rows["value"].dropna()
         numbers = (values.mean(), values.std(), values.min(), values.max())
         table.add_row(

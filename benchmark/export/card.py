@@ -231,7 +231,9 @@ def _scores(trained: Trained) -> str:
         return "The record has no table of cases."
     scored = cases[cases["outcome"] != "both_empty"]
     patients = scored["patient"].nunique()
-    rows = [("Structure", "Dice (95 % interval)", "HD95 mm", "NSD", "patients", "failed cases")]
+    rows: list[Sequence[str]] = [
+        ("Structure", "Dice (95 % interval)", "HD95 mm", "NSD", "patients", "failed cases")
+    ]
     counted = scored[scored["kind"] == "class"]
     rows.append(("mean", *_line(counted, over_classes=True)))
     for name in scored["class"].unique():
@@ -245,7 +247,8 @@ def _scores(trained: Trained) -> str:
     if not clinical.empty:
         found = [("Endpoint", "Method", "Bias", "Limits of agreement", "r", "patients", "failed")]
         keys = ["method", "endpoint", "unit"]
-        for (method, endpoint, unit), part in clinical.groupby(keys, sort=False):
+        for key, part in clinical.groupby(keys, sort=False):
+            method, endpoint, unit = map(str, key)
             one = agreement_of(part["truth"].to_numpy(), part["prediction"].to_numpy())
             limits = f"{tell(endpoint, one.limit_low)} to {tell(endpoint, one.limit_high)}"
             found.append(

@@ -38,7 +38,7 @@ def run(tmp_path, spec):
     """Write a finished run, with weights and tables, and return its folder."""
 
     def write(**changes):
-        mine = dataclasses.replace(spec, **{"options": {"filters": 2}, **changes})
+        mine = dataclasses.replace(spec, **{"options": {"filters": 2, "depth": 2}, **changes})
         folder = tmp_path / "runs" / mine.key
         folder.mkdir(parents=True)
         keras.utils.set_random_seed(3)
@@ -121,7 +121,7 @@ def test_a_card_says_what_the_network_is_and_is_not_for(run, tmp_path, capsys):
 
 
 def test_a_phantom_is_called_one_and_keras_layers_are_named(run, tmp_path, capsys):
-    folder = run(options={"filters": 2, "upsampling": "bilinear"})
+    folder = run(options={"filters": 2, "depth": 2, "upsampling": "bilinear"})
     out = tmp_path / "net.keras"
     arguments = ["export", folder.name, "--results", str(tmp_path), "--format", "keras"]
     assert main([*arguments, "-o", str(out)]) == 0
