@@ -250,7 +250,9 @@ def test_trials_are_children_of_a_run_of_their_own_in_mlflow(tune, machine, monk
         assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
         assert run.data.tags["bench.role"] == "trial"
         assert "test/dice" not in run.data.metrics
-        assert run.data.metrics["val/best_dice"] > 0
+        assert run.data.metrics["val/dice"] > 0
+        assert ("val/best_dice" in run.data.metrics) is (run.info.status == "FINISHED")
+    assert {run.info.status for run in children} <= {"FINISHED", "KILLED"}  # pruned ones
     # A store that is lost is made anew from the records, with the same parent.
     for path in results.glob("mlflow*"):
         path.unlink()
