@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,6 +17,7 @@ from benchmark.evaluation.corruption import (
     kind_for,
 )
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 MODALITIES = ("MRI", "ultrasound")
 KINDS = [(name, modality) for name in CORRUPTIONS for modality in MODALITIES]
 NAMES = [f"{name}-{modality}" for name, modality in KINDS]
@@ -82,6 +85,15 @@ def test_rule_what_is_random_depends_on_case_and_kind_alone():
     # More of the same pattern, not another one.
     weak, strong = (at(image, "bias_field", severity) - image for severity in (1, 5))
     assert np.corrcoef(weak.ravel(), strong.ravel())[0, 1] > 0.8
+
+
+def test_rule_the_levels_are_those_of_the_methodology():
+    text = " ".join((ROOT / "METHODOLOGY.md").read_text(encoding="utf-8").split())
+    rule = text[text.index("**Corruptions**") :]
+    rule = rule[: rule.index("[`")]
+    for kind in (*CORRUPTIONS.values(), SPECKLE):
+        assert ", ".join(f"{level:g}" for level in kind.levels) in rule, kind.title
+        assert len(kind.levels) == SEVERITIES
 
 
 def test_contrast_goes_either_way_and_keeps_the_order_of_intensities():
