@@ -165,7 +165,7 @@ CORRUPTIONS: Mapping[str, Corruption] = {
     "noise": Corruption(
         "Rician noise", "of the range", (0.02, 0.05, 0.1, 0.15, 0.25), _rician
     ),
-    "bias_field": Corruption("Bias field", "fold gain", (1.1, 1.3, 1.6, 2.0, 3.0), _bias_field),
+    "bias_field": Corruption("Bias field", "× gain", (1.1, 1.3, 1.6, 2.0, 3.0), _bias_field),
     "blur": Corruption("Blur", "mm", (0.5, 1.0, 2.0, 3.0, 4.0), _blur),
     "contrast": Corruption("Contrast", "gamma", (1.2, 1.5, 2.0, 2.7, 3.5), _contrast),
     "resolution": Corruption("Resolution", "mm", (2.0, 3.0, 4.0, 6.0, 8.0), _resolution),

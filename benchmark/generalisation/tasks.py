@@ -87,7 +87,7 @@ class Robustness:
         """Return all that decides the result beside the run itself."""
         return {
             "kind": "robustness",
-            "corruptions": sorted(self.corruptions),
+            "corruptions": [name for name in corruption.CORRUPTIONS if name in self.corruptions],
             "severities": sorted(self.severities),
             "cases": self.cases,
             "version": corruption.VERSION,

@@ -144,10 +144,17 @@ def table(one: Curves) -> Table:
 def _cell(row: Mapping[str, Any] | None) -> Cell:
     if row is None or pd.isna(row["dice"]):
         return Cell(NOTHING)
-    drop, low, high = (-100 * row[name] for name in ("drop", "drop_high", "drop_low"))
-    interval = "" if pd.isna(low) else f" [{low:+.1f}, {high:+.1f}]"
-    text = f"{number(row['dice'], DIGITS)} ({drop:+.1f} %{interval})"
-    return Cell(text.replace("-", "−"))
+    change, low, high = (_percent(-row[name]) for name in ("drop", "drop_high", "drop_low"))
+    interval = "" if pd.isna(row["drop_low"]) else f" [{low}, {high}]"
+    return Cell(f"{number(row['dice'], DIGITS)} ({change} %{interval})")
+
+
+def _percent(part: float) -> str:
+    """A signed number with one decimal; what rounds to 0 has no sign."""
+    if pd.isna(part):
+        return NOTHING
+    text = f"{100 * part:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")
 
 
 def _notes(one: Curves) -> tuple[str, ...]:
