@@ -53,8 +53,7 @@ class Scan:
     @property
     def frames(self) -> int:
         """Number of images in the file: 1, or the length of a sequence."""
-        shape = self._turned().shape
-        return shape[1] if self.along_z else shape[0]
+        return int(self._turned().shape[1 if self.along_z else 0])
 
     def frame(self, index: int) -> Array:
         """Return the intensities of one frame as the network sees them.
