@@ -161,7 +161,7 @@ def read_scan(path: Path, info: DatasetInfo, trained: Counter[str]) -> Scan:
     return Scan(
         path, header, grid, turn, codes, planar, along_z,
         spacing_mm=turned[1:] if planar else turned,
-        time_step_s=steps[3] * _SECONDS[second] if timed else math.nan,
+        time_step_s=round(steps[3] * _SECONDS[second], 6) if timed else math.nan,
     )  # fmt: skip
 
 
