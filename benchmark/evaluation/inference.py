@@ -108,7 +108,7 @@ class Predictor:
             for corner, part in zip(group, parts, strict=True):
                 if corner[0] > base:
                     ready = corner[0] - base
-                    yield (total[:ready] / norm[:ready, ..., np.newaxis])[:, inner[1], inner[2]]
+                    yield _mean(total[:ready], norm[:ready])[:, inner[1], inner[2]]
                     base = corner[0]
                     for sums in (total, norm):
                         sums[:-ready] = sums[ready:]
@@ -117,7 +117,7 @@ class Predictor:
                 total[region] += part * weight[..., np.newaxis]
                 norm[region] += weight
         assert total is not None  # an image has at least one window
-        yield (total / norm[..., np.newaxis])[inner]
+        yield _mean(total, norm)[inner]
 
     def probabilities(self, prepared: Prepared) -> Array:
         """Return class probabilities ``(z, y, x, classes)`` on the prepared grid."""
@@ -192,6 +192,10 @@ def _corners(
         count = max(1, math.ceil((length - size) / step) + 1)
         axes.append(np.linspace(0, length - size, count).round().astype(int).tolist())
     yield from itertools.product(*axes)
+
+
+def _mean(total: Array, norm: Array) -> Array:
+    return np.asarray(total / norm[..., np.newaxis], np.float32)
 
 
 def _region(corner: Sequence[int], window: Sequence[int]) -> tuple[slice, ...]:

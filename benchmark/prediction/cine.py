@@ -60,7 +60,7 @@ def voxel_counts(frames: Sequence[Labels], classes: Sequence[int]) -> Counts:
 
 def times_s(frames: int, step_s: float) -> Curve | None:
     """Return when each frame was taken; None where the step is not known (NaN)."""
-    return np.arange(frames) * step_s if math.isfinite(step_s) else None
+    return np.arange(frames, dtype=np.float64) * step_s if math.isfinite(step_s) else None
 
 
 def write_curve(

@@ -38,7 +38,7 @@ def sizes(
         phases: ``ED`` and ``ES`` by frame, where known.
     """
     quantity, unit, size = unit_of(scan)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for frame, line in enumerate(counts):
         common = {
             "image": item.name,

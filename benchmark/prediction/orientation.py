@@ -49,21 +49,23 @@ class Turn:
         """Return a view of a file's array as the network is to see it; leading axes stay."""
         lead = array.ndim - 3
         turned = array.transpose(*range(lead), *(lead + axis for axis in self.order))
-        return turned[(..., *self._steps())]
+        z, y, x = self._steps()
+        return turned[..., z, y, x]
 
     def undo(self, array: npt.NDArray[T]) -> npt.NDArray[T]:
         """Return a view of a turned array as it lies in the file."""
         lead = array.ndim - 3
         back = [lead + self.order.index(axis) for axis in range(3)]
-        return array[(..., *self._steps())].transpose(*range(lead), *back)
+        z, y, x = self._steps()
+        return array[..., z, y, x].transpose(*range(lead), *back)
 
     def pick(self, along: Sequence[float]) -> tuple[float, float, float]:
         """Return what is known of each axis of the file, for the axes of the turned array."""
         z, y, x = (along[axis] for axis in self.order)
         return z, y, x
 
-    def _steps(self) -> tuple[slice, ...]:
-        return tuple(slice(None, None, -1 if flip else None) for flip in self.flips)
+    def _steps(self) -> list[slice]:
+        return [slice(None, None, -1 if flip else None) for flip in self.flips]
 
 
 def turn_to(

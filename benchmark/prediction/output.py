@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -106,7 +105,7 @@ class Probabilities:
 
 
 @contextmanager
-def _compressed(path: Path) -> Iterator[IO[bytes]]:
+def _compressed(path: Path) -> Iterator[gzip.GzipFile]:
     """Open a file for compressed writing; without a date, so that equal content is equal bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with (

@@ -86,12 +86,14 @@ def draw_curve(
             axes.plot(across, values, color=colours[name], marker="o", markersize=2.5)
         for frame, phase in phases.items():
             axes.axvline(across[frame], color="#444444", linewidth=0.8, linestyle="--")
+            late = frame > frames / 2  # beyond the middle, there is room on the left
             axes.annotate(
                 f"{phase} (frame {frame + 1})",
                 (across[frame], 1),
                 xycoords=("data", "axes fraction"),
-                xytext=(2, -2),
+                xytext=(-2 if late else 2, -2),
                 textcoords="offset points",
+                ha="right" if late else "left",
                 va="top",
                 fontsize=6.5,
             )

@@ -53,8 +53,7 @@ class Scan:
     @property
     def frames(self) -> int:
         """Number of images in the file: 1, or the length of a sequence."""
-        shape = self._turned().shape
-        return shape[1] if self.along_z else shape[0]
+        return int(self._turned().shape[1 if self.along_z else 0])
 
     def frame(self, index: int) -> Array:
         """Return the intensities of one frame as the network sees them.
@@ -162,7 +161,7 @@ def read_scan(path: Path, info: DatasetInfo, trained: Counter[str]) -> Scan:
     return Scan(
         path, header, grid, turn, codes, planar, along_z,
         spacing_mm=turned[1:] if planar else turned,
-        time_step_s=steps[3] * _SECONDS[second] if timed else math.nan,
+        time_step_s=round(steps[3] * _SECONDS[second], 6) if timed else math.nan,
     )  # fmt: skip
 
 

@@ -106,6 +106,25 @@ def test_scores_can_be_derived_from_the_saved_masks(suite):
         assert row["dice"] == pytest.approx(2 * (one & two).sum() / (one.sum() + two.sum()))
 
 
+def test_predict_and_evaluate_give_the_scores_of_the_run(suite, tmp_path):
+    [release] = (suite.results / "phantoms").glob("*/ACDC")
+    out = tmp_path / "out"
+    done = suite.call("predict", "best:acdc/vnet", str(release), "--test-only", "-o", str(out))
+    assert done.returncode == 0, done.stdout + done.stderr
+    done = suite.call("evaluate", str(release), str(out), "--dataset", "acdc", "--skip-missing",
+                      "-o", str(tmp_path / "cases.csv"))  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = pd.read_csv(tmp_path / "cases.csv").set_index(["case", "class"])
+    [record] = [record for record in read_records(suite.results)
+                if record["spec"]["architecture"] == "vnet"]  # fmt: skip
+    recorded = pd.read_csv(record["path"] / "cases.csv").set_index(["case", "class"])
+    assert len(found) == len(recorded) > 0
+    for column in ("dice", "iou", "hd_mm", "hd95_mm", "assd_mm", "nsd", "volume_prediction_ml"):
+        gap = (found[column] - recorded[column]).abs()
+        assert gap.max() <= 1e-6 or recorded[column].isna().all(), column
+        assert (found[column].isna() == recorded[column].isna()).all()
+
+
 def test_report_is_written_and_says_phantom(suite):
     report = suite.results / "report"
     leaderboard = pd.read_csv(report / "leaderboard.csv")

@@ -1,0 +1,322 @@
+"""``predict`` from the command line to the files it writes."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
+
+from benchmark.cli import main
+from benchmark.prediction.committee import Committee
+from datasets.nifti import read_image
+
+LPS = np.diag([-1.5, -1.5, 8.0, 1.0])
+
+
+@pytest.fixture
+def predict(finished, formula, tmp_path, monkeypatch, capsys):
+    """Call the command; returns exit code, folder of the output, and what was printed."""
+
+    def call(*arguments, key=None, pictures=False):
+        if not pictures:
+            for name in ("draw_overlay", "draw_curve"):
+                monkeypatch.setattr(f"benchmark.prediction.task.{name}", lambda *a, **k: None)
+        key = key or finished()
+        code = main(["predict", key, *map(str, arguments), "-o", str(tmp_path / "out"),
+                     "--results", str(tmp_path / "results")])  # fmt: skip
+        printed = capsys.readouterr()
+        return code, tmp_path / "out", printed.out + printed.err
+
+    return call
+
+
+def save(path, array, affine=LPS):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(nib.Nifti1Image(array, affine), path)
+    return path
+
+
+def test_all_48_orders_and_flips_give_one_mask_on_the_original_grid(predict, scene, tmp_path):
+    import itertools
+
+    base = nib.Nifti1Image(scene(), LPS)
+    for axes in itertools.permutations(["LR", "AP", "IS"]):
+        for code in itertools.product(*axes):
+            move = ornt_transform(io_orientation(LPS), axcodes2ornt(code))
+            path = tmp_path / "in" / f"{''.join(code)}.nii"
+            path.parent.mkdir(exist_ok=True)
+            nib.save(base.as_reoriented(move), path)
+    code, out, _ = predict(tmp_path / "in")
+    assert code == 0
+    masks = sorted(out.glob("*.nii.gz"))
+    assert len(masks) == 48
+    expected = np.asarray(nib.load(out / "LPS.nii.gz").dataobj)
+    assert set(np.unique(expected)) == {0, 1, 2, 3}
+    for path in masks:
+        mask, image = nib.load(path), nib.load(tmp_path / "in" / path.name.removesuffix(".gz"))
+        np.testing.assert_array_equal(mask.affine, image.affine)
+        back = ornt_transform(io_orientation(mask.affine), axcodes2ornt(tuple("LPS")))
+        np.testing.assert_array_equal(np.asarray(mask.as_reoriented(back).dataobj), expected)
+    volumes = pd.read_csv(out / "measurements.csv").query("quantity == 'volume'")
+    assert volumes.groupby("class")["value"].nunique().tolist() == [1, 1, 1]
+
+
+def test_measurements_and_the_record_say_what_was_done(predict, scene, tmp_path):
+    save(tmp_path / "in" / "patient007_ED.nii.gz", scene(scale=1.0))
+    save(tmp_path / "in" / "patient007_ES.nii.gz", scene(scale=0.7))
+    save(tmp_path / "in" / "sub" / "other.nii.gz", scene(seed=2))
+    save(tmp_path / "in" / "sub" / "other_gt.nii.gz", np.ones((4, 4, 4), np.uint8))
+    code, out, printed = predict(tmp_path / "in", pictures=True)
+    assert code == 0
+    assert "3 images predicted" in printed
+    assert sorted(str(path.relative_to(out)) for path in out.rglob("*.*")) == [
+        "measurements.csv", "overlays/patient007_ED.png", "overlays/patient007_ES.png",
+        "overlays/sub/other.png", "patient007_ED.nii.gz", "patient007_ES.nii.gz", "predict.json",
+        "sub/other.nii.gz",
+    ]  # fmt: skip
+    mask = np.asarray(nib.load(out / "patient007_ED.nii.gz").dataobj)
+    rows = pd.read_csv(out / "measurements.csv")
+    one = rows[(rows.image == "patient007_ED") & (rows["class"] == "left_ventricle")]
+    voxels = int((mask == 3).sum())
+    assert voxels > 0
+    assert one.set_index("quantity")["value"].to_dict() == {
+        "voxels": voxels, "volume": pytest.approx(voxels * 1.5 * 1.5 * 8 / 1000),
+    }  # fmt: skip
+    ef = rows[(rows.patient == "patient007") & (rows.quantity == "lv_ef")]
+    small = int((np.asarray(nib.load(out / "patient007_ES.nii.gz").dataobj) == 3).sum())
+    assert ef["value"].tolist() == [pytest.approx(100 * (voxels - small) / voxels)]
+    record = json.loads((out / "predict.json").read_text())
+    assert [image["name"] for image in record["images"]] == [
+        "patient007_ED", "patient007_ES", "sub/other"
+    ]  # fmt: skip
+    assert record["training_orientation"] == {"LPS": 1}
+    assert record["images"][0]["orientation"] == "LPS"
+    assert len(record["images"][0]["image_sha256"]) == 64
+    assert record["failures"] == {}
+
+
+def test_a_cine_is_predicted_frame_by_frame_with_ed_and_es_from_its_curve(predict, scene, tmp_path):
+    scales = [1.0, 0.95, 0.8, 0.62, 0.7, 0.9]
+    loop = np.stack([scene(scale=scale) for scale in scales], axis=-1)
+    image = nib.Nifti1Image(loop, LPS)
+    image.header.set_zooms((1.5, 1.5, 8.0, 0.04))
+    image.header.set_xyzt_units("mm", "sec")
+    nib.save(image, tmp_path / "loop.nii.gz")
+    code, out, printed = predict(tmp_path / "loop.nii.gz", pictures=True)
+    assert code == 0
+    mask = nib.load(out / "loop.nii.gz")
+    assert mask.shape == loop.shape
+    assert mask.header.get_zooms() == image.header.get_zooms()
+    curve = pd.read_csv(out / "curves" / "loop.csv")
+    assert curve["phase"].fillna("").tolist() == ["ED", "", "", "ES", "", ""]
+    assert curve["time_s"].tolist() == pytest.approx([0, 0.04, 0.08, 0.12, 0.16, 0.2])
+    voxels = (np.asarray(mask.dataobj) == 3).sum(axis=(0, 1, 2))
+    np.testing.assert_allclose(curve["left_ventricle_volume_mL"], voxels * 0.018)
+    for name in ("curves/loop.png", "overlays/loop_ED.png", "overlays/loop_ES.png"):
+        assert (out / name).stat().st_size > 5000
+    rows = pd.read_csv(out / "measurements.csv")
+    expected = 100 * (voxels[0] - voxels[3]) / voxels[0]
+    assert rows[rows.quantity == "lv_ef"]["value"].tolist() == [pytest.approx(expected)]
+    assert f"lv_ef {expected:.1f} %" in printed
+    assert sorted(set(rows["phase"].dropna())) == ["ED", "ES"]
+
+
+def test_a_frame_of_a_cine_has_the_mask_of_the_frame_alone(predict, scene, tmp_path):
+    loop = np.stack([scene(scale=1.0), scene(scale=0.7)], axis=-1)
+    save(tmp_path / "in" / "loop.nii", loop)
+    save(tmp_path / "in" / "alone.nii", loop[..., 1])
+    _, out, _ = predict(tmp_path / "in")
+    whole, alone = (np.asarray(nib.load(out / f"{name}.nii.gz").dataobj)
+                    for name in ("loop", "alone"))  # fmt: skip
+    np.testing.assert_array_equal(whole[..., 1], alone)
+
+
+def test_an_echo_sequence_has_areas_and_the_fraction_of_its_view(predict, finished, tmp_path):
+    y, x = np.mgrid[:96, :80]
+    frames = []
+    for size in (1.0, 0.9, 0.75, 0.85):
+        inside = ((y - 40) / (30 * size)) ** 2 + ((x - 36) / (14 * size)) ** 2 < 1
+        frames.append(np.where(inside, 60.0, 200.0).T)
+    save(tmp_path / "someone_4CH_loop.nii", np.stack(frames, axis=-1).astype(np.float32),
+         np.diag([-1.0, -1.0, 1.0, 1.0]))  # fmt: skip
+    key = finished(dataset="camus", affine=np.diag([-0.3, -0.3, 1, 1]), dims_of_masks=2)
+    import benchmark.prediction.task as task
+
+    def dark_is_ventricle(blocks, prepared):
+        list(blocks)
+        return (prepared.image[0] < 0.5).astype(np.uint8)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(task, "label_map", dark_is_ventricle)
+        patch.setattr(task, "prepare", lambda image, mask, steps, target: _as_it_is(image, steps))
+        code, out, _ = predict(tmp_path / "someone_4CH_loop.nii", key=key)
+    assert code == 0
+    rows = pd.read_csv(out / "measurements.csv")
+    areas = rows[(rows["class"] == "left_ventricle") & (rows.quantity == "area")]
+    assert areas["unit"].unique().tolist() == ["cm2"]
+    assert areas["value"].iloc[0] == pytest.approx(math.pi * 30 * 14 / 100, rel=0.03)
+    assert areas["phase"].fillna("").tolist() == ["ED", "", "ES", ""]
+    ef = rows[rows.quantity == "lv_ef"]
+    assert ef["method"].tolist() == ["simpson_4ch"]
+    assert ef["value"].iloc[0] == pytest.approx(100 * (1 - 0.75**3), abs=4)
+
+
+def _as_it_is(image, steps):
+    from benchmark.data.preprocessing import prepare
+
+    return prepare(image, None, steps, (None, None, None))
+
+
+def test_probabilities_views_and_ensembles(predict, finished, scene, tmp_path):
+    path = save(tmp_path / "a.nii", scene())
+    keys = [finished(seed=seed) for seed in (0, 1)]
+    found = []
+    for options in ((), ("--tta",), ("--ensemble", "seeds")):
+        code, out, printed = predict(path, "--probabilities", *options, key=keys[0])
+        assert code == 0
+        image = nib.load(out / "probabilities" / "a_probabilities.nii.gz")
+        found.append(np.asarray(image.dataobj))
+        assert image.shape == (*scene().shape, 4)
+        assert image.get_data_dtype() == np.float32
+        np.testing.assert_allclose(found[-1].sum(axis=-1), 1, atol=1e-5)
+        mask = np.asarray(nib.load(out / "a.nii.gz").dataobj)
+        np.testing.assert_array_equal(mask, found[-1].argmax(axis=-1))
+        record = json.loads((out / "predict.json").read_text())
+        assert record["options"]["mirror"] == ("--tta" in options)
+        assert len(record["networks"]) == (2 if "--ensemble" in options else 1)
+        assert ("never seen a mirrored heart" in printed) == ("--tta" in options)
+    assert not list(out.rglob("*.raw"))
+    assert all(np.abs(found[0] - other).max() > 0.01 for other in found[1:])
+
+
+def test_the_tree_of_the_dataset_gives_its_cases_and_who_is_known(
+    predict, finished, phantoms, tmp_path
+):
+    import datasets
+    from benchmark.experiment.sources import fingerprint
+
+    root = datasets.find("acdc", phantoms).root
+    cases = datasets.read_cases("acdc", root)
+    key = finished(fingerprint=fingerprint("acdc", root, cases))
+    code, out, printed = predict(phantoms, key=key)
+    assert code == 0
+    assert sorted(path.name for path in out.glob("*.nii.gz")) == [
+        f"{case.id}.nii.gz" for case in cases
+    ]
+    assert "2 of 10 images are of patients that the model was trained on" in printed
+    record = json.loads((out / "predict.json").read_text())
+    sides = {image["name"]: image["patient_was_in"] for image in record["images"]}
+    assert sides["patient001_ED"] == "train"
+    assert sides["patient004_ED"] is None
+    assert main(["evaluate", str(phantoms), str(out), "--dataset", "acdc"]) == 0
+    for mask in out.glob("*.nii.gz"):
+        mask.unlink()
+    code, out, printed = predict(phantoms, "--test-only", key=key)
+    assert sorted(path.name for path in out.glob("*.nii.gz")) == [
+        "patient003_ED.nii.gz", "patient003_ES.nii.gz"
+    ]  # fmt: skip
+    # Of other files nobody knows whom the network has seen.
+    assert predict(phantoms, "--test-only", key=finished(seed=5))[0] == 2
+
+
+def bad(path):
+    array = np.random.default_rng(0).random((8, 8, 4)).astype(np.float32)
+    array[0, 0, 0] = np.nan
+    return save(path, array)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "words"),
+    [
+        (lambda folder: [bad(folder / "bad.nii")], "1 of 256 pixels are NaN"),
+        (lambda folder: [folder / "nothing.nii"], "found nothing"),
+        (lambda folder: [folder], "found none"),
+        (lambda folder: [save(folder / "a.nii", np.zeros((4, 4, 4), np.int16))], "no picture"),
+        (lambda folder: [save(folder / "a.nii", np.arange(216.0).reshape(6, 6, 6), 5000 * LPS)],
+         "Check the spacing"),
+        (lambda folder: [save(folder / "x" / "a.nii", np.eye(4)),
+                         save(folder / "y" / "a.nii", np.eye(4))], "are both a"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_error_and_leaves_nothing(predict, tmp_path, prepare, words):
+    (tmp_path / "in").mkdir()
+    code, out, printed = predict(*prepare(tmp_path / "in"))
+    assert code == 2
+    assert words in printed
+    assert printed.count("error:") == 1
+    assert "Traceback" not in printed
+    assert not out.exists()
+
+
+def test_an_unknown_model_and_a_mask_over_its_image_are_refused(predict, scene, tmp_path):
+    path = save(tmp_path / "out" / "a.nii.gz", scene())
+    before = path.read_bytes()
+    code, _, printed = predict(path)
+    assert (code, "take the place of an image" in printed) == (2, True)
+    code, _, printed = predict(path, key="best:moon")
+    assert (code, "expected a finished run for best:moon" in printed) == (2, True)
+    assert path.read_bytes() == before
+
+
+def test_one_bad_image_among_many_is_found_first_and_can_be_left_out(predict, scene, tmp_path):
+    for name in "abc":
+        save(tmp_path / "in" / f"{name}.nii.gz", scene())
+    bad(tmp_path / "in" / "bad.nii.gz")
+    code, out, printed = predict(tmp_path / "in")
+    assert code == 2
+    assert "1 of 4 images cannot be predicted" in printed
+    assert not out.exists()
+    code, out, printed = predict(tmp_path / "in", "--skip-bad")
+    assert code == 1
+    assert sorted(path.name for path in out.glob("*.nii.gz")) == [f"{n}.nii.gz" for n in "abc"]
+    assert "not predicted" in printed
+    failures = json.loads((out / "predict.json").read_text())["failures"]
+    assert list(failures) == [str(tmp_path / "in" / "bad.nii.gz")]
+
+
+def test_a_file_that_goes_bad_on_the_way_does_not_take_the_others_along(
+    predict, scene, tmp_path, monkeypatch
+):
+    for name in "abc":
+        save(tmp_path / "in" / f"{name}.nii.gz", scene())
+    blocks = Committee.blocks
+
+    def spoil(self, prepared):
+        bad(tmp_path / "in" / "b.nii.gz")
+        return blocks(self, prepared)
+
+    monkeypatch.setattr(Committee, "blocks", spoil)
+    code, out, printed = predict(tmp_path / "in")
+    assert code == 1
+    assert "NaN" in printed
+    assert sorted(path.name for path in out.iterdir()) == [
+        "a.nii.gz", "c.nii.gz", "measurements.csv", "predict.json"
+    ]  # fmt: skip
+
+
+def test_the_output_of_an_earlier_call_is_no_input(predict, scene, tmp_path):
+    save(tmp_path / "a.nii.gz", scene())
+    for _ in range(2):
+        code, out, _ = predict(tmp_path / "a.nii.gz")
+        assert code == 0
+    key = next((tmp_path / "results" / "runs").iterdir()).name
+    code, out, _ = predict(out.parent / "out" / "..", key=key)
+    names = [image["name"] for image in json.loads((out / "predict.json").read_text())["images"]]
+    assert not [name for name in names if name.startswith("out")]
+
+
+def test_the_mask_lies_where_the_image_lies(predict, scene, tmp_path):
+    """An oblique image: the ellipsoids are where they were, in millimetres of the patient."""
+    tilt = np.array([[0.9, 0.3, -0.3, 5], [-0.2, 0.93, 0.3, 7], [0.38, -0.2, 0.9, 9], [0, 0, 0, 1]])
+    path = save(tmp_path / "a.nii.gz", scene(), tilt @ LPS)
+    _, out, _ = predict(path)
+    mask = nib.load(out / "a.nii.gz")
+    np.testing.assert_allclose(mask.affine, nib.load(path).affine)
+    bright = read_image(path).array.T > 250
+    found = np.asarray(mask.dataobj) == 3
+    assert 2 * (found & bright).sum() / (found.sum() + bright.sum()) > 0.7
