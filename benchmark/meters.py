@@ -6,6 +6,7 @@ process. Where no counter can be read nothing is reported; nothing is estimated.
 
 from __future__ import annotations
 
+import importlib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -156,7 +157,7 @@ def _packages(powercap: Path) -> list[Package]:
 def _gpus(count: int, library: Any, visible: str | None) -> list[Gpu]:
     """Return the counters of the first GPUs that this process sees, or none."""
     if library is None:
-        import pynvml as library
+        library = importlib.import_module("pynvml")  # carries no types
     if visible is None:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = [str(index) for index in range(count)] if visible is None else visible.split(",")

@@ -47,4 +47,5 @@ class _Standard:
             from benchmark.data.recipe import Recipe  # albumentations takes half a second
 
             self._local.recipe = Recipe()
-        return self._local.recipe(image, mask, seed=int(rng.integers(2**31)))
+        moved, labels = self._local.recipe(image, mask, seed=int(rng.integers(2**31)))
+        return moved, labels

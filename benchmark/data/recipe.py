@@ -59,7 +59,7 @@ class StackBrightness(A.RandomBrightnessContrast):
         """Return alpha times the image plus beta within [0, 1], in double precision between."""
         wide = np.multiply(img, float(np.float32(alpha)), dtype=np.float64)
         wide += beta
-        return np.clip(wide, 0.0, 1.0, out=wide).astype(img.dtype)
+        return np.asarray(np.clip(wide, 0.0, 1.0, out=wide), img.dtype)
 
 
 def warp(stack: npt.NDArray[Any], matrix: npt.NDArray[np.float64], flags: int) -> npt.NDArray[Any]:

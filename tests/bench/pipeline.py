@@ -63,7 +63,7 @@ def rows(folder: Path, *, data_root: Path | None = None) -> Iterator[tuple[str, 
         training, validation = _cases(spec, plan.sources[dataset].root, folder)
         one, two = (stream(training, spec, threads=threads) for threads in (1, 2))
         cells = (
-            f"{datasets.info(dataset).title}, {spec.source}, {dims}D",
+            f"{dataset}, {spec.source}, {dims}D",
             "×".join(map(str, spec.patch)),
             str(spec.batch_size),
             f"{one[0]:.0f}",
