@@ -27,6 +27,7 @@ class Order:
         scratch: On a machine that shares no disk with the scheduler: where prepared cases and
             phantoms are kept from run to run. None where the order is carried out at home.
         phantom: Patients and seed of the phantom at `root`, for a machine that lacks it.
+        beside: Keys of finished runs whose folders the worker reads: they travel along.
     """
 
     spec: RunSpec
@@ -38,6 +39,7 @@ class Order:
     attempt: int = 1
     scratch: Path | None = None
     phantom: tuple[int, int] | None = None
+    beside: tuple[str, ...] = ()
 
     @property
     def cache(self) -> Path:
@@ -72,6 +74,7 @@ class Order:
                 "attempt": self.attempt,
                 "scratch": str(self.scratch) if self.scratch else None,
                 "phantom": self.phantom,
+                "beside": self.beside,
             }
         )
 
@@ -89,6 +92,7 @@ class Order:
             plain["attempt"],
             Path(plain["scratch"]) if plain["scratch"] else None,
             tuple(plain["phantom"]) if plain["phantom"] else None,
+            tuple(plain["beside"]),
         )
 
 

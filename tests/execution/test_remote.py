@@ -13,7 +13,7 @@ from benchmark.execution.locks import try_lock
 from benchmark.execution.node import Station, take_processors
 from benchmark.execution.order import Order
 from benchmark.execution.remote import Failed, Lost, RemoteWorker, Unreachable
-from benchmark.execution.scheduler import Limits
+from benchmark.execution.scheduler import Limits, Scheduler
 from benchmark.execution.slots import Slot
 from benchmark.records import read_record
 
@@ -141,6 +141,16 @@ def test_a_run_whose_machine_is_lost_goes_on_from_its_checkpoint(execute, record
     starts = [event for event in recorder.events if event[0] == "started"]
     assert starts == [("started", 0, 1, 1)]  # one run, however often it was begun
     assert (records[0]["path"] / "log.earlier.txt").exists()
+
+
+def test_runs_that_an_order_builds_on_travel_along(replace_work, machine, spec, tmp_path):
+    replace_work("write('ok', found=(order.folder.parent / 'pretrained' / 'w').read_text())")
+    other = tmp_path / "runs" / "pretrained"
+    other.mkdir(parents=True)
+    (other / "w").write_text("weights")
+    order = Order(spec, "smoke", tmp_path, tmp_path, beside=("pretrained",))
+    (record,), _ = Scheduler([order], [], print, executor=Cluster(machine())).run()
+    assert (record["status"], record["found"]) == ("ok", "weights")
 
 
 def test_a_run_that_loses_every_machine_ends(execute, machine):
