@@ -1,8 +1,9 @@
 """A worker on another machine, as the scheduler sees it.
 
 The key is locked here, where the results are, before anything is sent. Then the order travels with
-the checkpoints that are here and the runs that it builds on; events and log come back as they arise, checkpoints after epochs, and
-at the end the run's folder: neither side sees the other's disk.
+the checkpoints that are here and the runs that it builds on; events and log come back as they
+arise, checkpoints after epochs, and at the end the run's folder: neither side sees the other's
+disk.
 """
 
 from __future__ import annotations
