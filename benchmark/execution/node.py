@@ -12,6 +12,7 @@ import os
 import queue
 import shutil
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -62,19 +63,21 @@ class Station:
         self._worker: WorkerProcess
         self._order: Order  # these two from `start` on
 
-    def start(self, line: str, parcel: bytes) -> None:
+    def start(self, line: str, parcels: Mapping[str, bytes]) -> None:
         """Start the worker of an order.
 
         Args:
             line: The order, as JSON.
-            parcel: Checkpoints of earlier attempts, as :func:`pack` makes it.
+            parcels: By key, as :func:`pack` makes them: the checkpoints of earlier attempts, and
+                the runs that it needs beside it.
         """
         if hasattr(self, "_worker"):
             return
         order = Order.from_json(line)
         results = self._own_folder()
         self._order = dataclasses.replace(order, results=results, scratch=self._scratch)
-        unpack(parcel, self._order.folder)
+        for key, parcel in parcels.items():
+            unpack(parcel, results / "runs" / key)
         backend = order.spec.protocol.backend
         self._worker = WorkerProcess(backend, results, self._slot, self._inbox)
         self._worker.give(self._order)

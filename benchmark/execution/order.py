@@ -43,6 +43,11 @@ class Order:
     tasks: tuple[dict[str, Any], ...] = ()
 
     @property
+    def beside(self) -> tuple[str, ...]:
+        """Keys of finished runs whose folders the worker reads: they travel along."""
+        return (self.spec.init_from["run"],) if self.spec.init_from else ()
+
+    @property
     def cache(self) -> Path:
         """Where prepared cases lie."""
         return (self.scratch or self.results) / "cache"

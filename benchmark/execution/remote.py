@@ -1,8 +1,9 @@
 """A worker on another machine, as the scheduler sees it.
 
 The key is locked here, where the results are, before anything is sent. Then the order travels with
-the checkpoints that are here; events and log come back as they arise, checkpoints after epochs, and
-at the end the run's folder: neither side sees the other's disk.
+the checkpoints that are here and the runs that it builds on; events and log come back as they
+arise, checkpoints after epochs, and at the end the run's folder: neither side sees the other's
+disk.
 """
 
 from __future__ import annotations
@@ -185,7 +186,9 @@ class RemoteWorker:
             away = dataclasses.replace(
                 order, root=order.root.absolute(), phantom=phantom_of(order.root)
             )
-            self._ask("start", away.to_json(), pack(order.folder, "checkpoint-*.bin"))
+            parcels = {key: pack(order.folder.with_name(key)) for key in order.beside}
+            parcels[order.spec.key] = pack(order.folder, "checkpoint-*.bin")
+            self._ask("start", away.to_json(), parcels)
             returncode = self._listen(order)
             unpack(self._ask("collect"), order.folder)
             self.returncode = returncode

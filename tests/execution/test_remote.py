@@ -13,7 +13,7 @@ from benchmark.execution.locks import try_lock
 from benchmark.execution.node import Station, take_processors
 from benchmark.execution.order import Order
 from benchmark.execution.remote import Failed, Lost, RemoteWorker, Unreachable
-from benchmark.execution.scheduler import Limits
+from benchmark.execution.scheduler import Limits, Scheduler
 from benchmark.execution.slots import Slot
 from benchmark.records import read_record
 
@@ -143,6 +143,17 @@ def test_a_run_whose_machine_is_lost_goes_on_from_its_checkpoint(execute, record
     assert (records[0]["path"] / "log.earlier.txt").exists()
 
 
+def test_runs_that_an_order_builds_on_travel_along(replace_work, machine, spec, tmp_path):
+    replace_work("write('ok', found=(order.folder.parent / 'pretrained' / 'w').read_text())")
+    other = tmp_path / "runs" / "pretrained"
+    other.mkdir(parents=True)
+    (other / "w").write_text("weights")
+    tuned = dataclasses.replace(spec, init_from={"run": "pretrained", "dataset": "camus"})
+    order = Order(tuned, "smoke", tmp_path, tmp_path)
+    (record,), _ = Scheduler([order], [], print, executor=Cluster(machine())).run()
+    assert (record["status"], record["found"]) == ("ok", "weights")
+
+
 def test_a_run_that_loses_every_machine_ends(execute, machine):
     cluster = Cluster(*(machine(lost_after="start") for _ in range(3)))
     records, _ = execute("time.sleep(60)", executor=cluster)
@@ -199,7 +210,11 @@ def test_a_hung_run_is_ended_and_its_log_and_checkpoints_come_back(execute, mach
 
 
 def test_an_interrupt_finishes_what_runs_and_takes_back_what_waits(execute, recorder, machine):
-    recorder.event = lambda spec, event: os.kill(os.getpid(), signal.SIGINT)
+    def once(spec, event):
+        if event["event"] == "epoch":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    recorder.event = once
     never = machine(free=threading.Event())
     records, interrupted = execute(
         OK, OK, executor=Cluster(machine(), never), listeners=[recorder],

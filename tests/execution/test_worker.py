@@ -18,6 +18,8 @@ from benchmark.execution.worker import Events, execute
 def test_order_survives_the_way_through_json(spec, tmp_path):
     order = Order(spec, "smoke", tmp_path / "data", tmp_path, "LA2018")
     assert Order.from_json(order.to_json()) == order
+    away = dataclasses.replace(order, attempt=2, scratch=tmp_path / "scratch", phantom=(5, 0))
+    assert Order.from_json(away.to_json()) == away
 
 
 @pytest.fixture
