@@ -36,7 +36,8 @@ def run_plan(plan: Plan, results: Path, console: Console, *, jobs: int | None = 
         0 if every run of the plan is ok, 1 if some failed, 130 if the user interrupted.
     """
     begin = time.monotonic()
-    slots = make_slots(jobs)
+    devices = max((run.spec.protocol.devices for run in plan.pending), default=1)
+    slots = make_slots(jobs, devices=devices)
     show_header(plan, console, slots=len(slots))
     if plan.pending:
         code = _execute(plan, results, console, slots)

@@ -21,6 +21,7 @@ from benchmark.training.devices import (
     random_state,
     set_random_state,
 )
+from benchmark.training.distribution import spread_seeds
 
 Values = list[npt.NDArray[Any]]
 
@@ -139,6 +140,7 @@ class Checkpoints:
         compile_all()
         arrays = found.arrays
         assign(self._model.variables, arrays["model"])
+        spread_seeds(self._model)
         assign(self._model.optimizer.variables, arrays["optimizer"])
         set_random_state(arrays["random"])
         state = State(
