@@ -64,7 +64,9 @@ def distribute(devices: int) -> None:
             f"({', '.join(found)}). Set protocol.devices to what the machine has."
         )
     if backend == "jax":
-        keras.distribution.set_distribution(keras.distribution.DataParallel(devices=found[:devices]))
+        keras.distribution.set_distribution(
+            keras.distribution.DataParallel(devices=found[:devices])
+        )
         return
     import tensorflow as tf
 
@@ -105,8 +107,9 @@ def spread_seeds(model: Any) -> None:
     for variable in model.variables:
         if variable.path.endswith("seed_generator_state"):
             first, *others = strategy.experimental_local_results(variable.value)
+            seed, drawn = first.numpy()
             for number, own in enumerate(others, 1):
-                own.assign(first + [number, 0])
+                own.assign([seed + number, drawn])
 
 
 def sum_over_devices(*values: Any) -> Any:

@@ -166,4 +166,4 @@ def assign(variables: Any, arrays: Values) -> None:
 
 def _read(variables: Any) -> Values:
     # A copy: what some backends return is a view of memory that the next step overwrites.
-    return [np.array(keras.ops.convert_to_numpy(each.value)) for each in variables]
+    return [np.array(each.numpy()) for each in variables]
