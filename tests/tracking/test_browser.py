@@ -30,10 +30,10 @@ def read_page(tmp_path):
         pytest.skip("no chromium here (Debian: apt-get install chromium)")
     pictures = Path(os.environ.get("BENCHMARK_SCREENSHOTS", tmp_path))
 
-    def read(name, address):
+    def read(name, address, height=1000):
         command = [
             chromium, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-            "--window-size=1600,1000", f"--user-data-dir={tmp_path / 'browser'}",
+            f"--window-size=1600,{height}", f"--user-data-dir={tmp_path / 'browser'}",
             f"--virtual-time-budget={TIME_MS}",
         ]  # fmt: skip
         picture = pictures / f"{name}.png"
@@ -71,9 +71,10 @@ def test_pages_show_the_runs_compare_their_dice_and_open_their_files(
     asked = f"runs={quote(json.dumps(children))}&experiments={quote(json.dumps([experiment]))}"
     compared = read_page("compare", f"{server}/#/compare-runs?{asked}")
     assert "test/dice" in compared
-    bars = read_page("charts", f"{page}?{by_dice}&compareRunsMode=CHART")
+    # What lies below the window is not drawn.
+    bars = read_page("charts", f"{page}?{by_dice}&compareRunsMode=CHART", height=3200)
     assert "test/dice" in bars
-    curves = read_page("curves", f"{page}/{children[0]}/model-metrics")
+    curves = read_page("curves", f"{page}/{children[0]}/model-metrics", height=3200)
     assert "val/dice" in curves
 
     cases = read_page("cases", f"{page}/{children[0]}/artifacts/cases.csv")
