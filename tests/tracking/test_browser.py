@@ -75,7 +75,8 @@ def test_pages_show_the_runs_compare_their_dice_and_open_their_files(
     bars = read_page("charts", f"{page}?{by_dice}&compareRunsMode=CHART", height=3200)
     assert "test/dice" in bars
     curves = read_page("curves", f"{page}/{children[0]}/model-metrics", height=3200)
-    assert "val/dice" in curves
+    assert "best_dice" in curves  # its chart stands in the section "val"
+    assert "learning_rate" in curves
 
     cases = read_page("cases", f"{page}/{children[0]}/artifacts/cases.csv")
     assert "Previewing the first 3 rows" in cases
