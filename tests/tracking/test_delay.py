@@ -45,6 +45,7 @@ def matrix(tmp_path, experiment_text):
         ("architectures: [unet, attention_unet, vnet, deeplabv3]", "architectures: [unet]"),
         ("datasets: [decathlon, acdc, camus]", "datasets: [camus]"),
         ("seeds: [0]", f"seeds: {list(range(SEEDS))}"),
+        ("unet: {options: {filters: 4}}", "unet: {options: {filters: 2, depth: 2}}"),
         ("data_root: data", f"data_root: {tmp_path / 'none'}"),
     ):
         assert old in experiment_text
@@ -97,8 +98,10 @@ def test_a_matrix_ends_five_seconds_late_at_most_and_is_completed_once(
     addresses = {
         "off": None, "slow": slow, "down": "http://127.0.0.1:9", "dying": dying, "off again": None,
     }  # fmt: skip
-    took = {name: matrix(tmp_path / name, uri=uri) for name, uri in addresses.items()}
-    print({name: round(seconds, 1) for name, seconds in took.items()})  # noqa: T201  with -s
+    took = {}
+    for name, uri in addresses.items():
+        took[name] = matrix(tmp_path / name, uri=uri)
+        print(f"{name}: {took[name]:.1f} s", flush=True)  # noqa: T201  shown with -s
     assert len(passed) > 20
     without = [took.pop("off"), took.pop("off again")]
     noise = max(without) - min(without)
