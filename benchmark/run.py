@@ -49,7 +49,8 @@ def run_plan(
     """
     begin = time.monotonic()
     executor = executor or LocalExecutor()
-    slots = executor.slots(jobs)
+    devices = max((run.spec.protocol.devices for run in plan.pending), default=1)
+    slots = executor.slots(jobs, devices=devices)
     show_header(plan, console, slots=len(slots))
     if plan.pending:
         code = _execute(plan, results, console, executor, slots, jobs)

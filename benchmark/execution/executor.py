@@ -67,11 +67,12 @@ class Executor(Protocol):
     def prepares(self) -> bool:
         """Whether a worker may start up beside the one whose slot it is going to fill."""
 
-    def slots(self, jobs: int | None) -> list[Slot]:
+    def slots(self, jobs: int | None, *, devices: int = 1) -> list[Slot]:
         """Return the shares that run one worker each.
 
         Args:
             jobs: How many; by default as many as there is room for.
+            devices: The most devices that one of the runs takes.
 
         Raises:
             BenchmarkError: There cannot be as many.

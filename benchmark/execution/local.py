@@ -139,9 +139,9 @@ class LocalExecutor:
 
     prepares = True
 
-    def slots(self, jobs: int | None) -> list[Slot]:
+    def slots(self, jobs: int | None, *, devices: int = 1) -> list[Slot]:
         """Return the shares of this machine: one for each GPU, and one where there is none."""
-        return make_slots(jobs)
+        return make_slots(jobs, devices=devices)
 
     def start(self, order: Order, slot: Slot, inbox: Inbox) -> WorkerProcess:
         """Start a worker for such an order; what it says goes to the inbox."""

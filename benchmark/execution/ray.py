@@ -103,13 +103,18 @@ class RayExecutor:
             max_concurrency=2,  # a signal has to come through while a worker is listened to
         )
 
-    def slots(self, jobs: int | None) -> list[Slot]:
+    def slots(self, jobs: int | None, *, devices: int = 1) -> list[Slot]:
         """Return one slot for each run that finds a place now.
 
         More may be asked for: what finds no place waits in Ray, for nodes that are still to come.
         """
         if jobs is not None and jobs < 1:
             raise BenchmarkError(f"--jobs {jobs}: expected 1 or more.")
+        if devices > max(1, self.share.gpus):
+            raise BenchmarkError(
+                f"devices: {devices}: expected as many GPUs for each run, it asks for "
+                f"{self.share.gpus}. Use --gpus {devices}."
+            )
         count = jobs or self.share.places
         return [Slot(number, count) for number in range(count)]
 

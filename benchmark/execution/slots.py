@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from benchmark.environment import gpu_names
 from benchmark.errors import BenchmarkError
+from benchmark.training.distribution import virtual_devices
 
 # Tells a worker on which processors it may run, as comma-separated numbers.
 CPUS_VARIABLE = "BENCHMARK_CPUS"
@@ -20,7 +21,8 @@ class Slot:
     Attributes:
         number: From 0.
         of: Number of slots in all.
-        gpu: What `CUDA_VISIBLE_DEVICES` names for its workers; None leaves it as it is.
+        gpu: What `CUDA_VISIBLE_DEVICES` names for its workers, several with commas between them;
+            None leaves it as it is.
         cpus: Processors of its workers; empty means all.
         shared: Whether another slot has the same GPU.
     """
@@ -46,16 +48,25 @@ class Slot:
         return variables
 
 
-def make_slots(jobs: int | None = None) -> list[Slot]:
+def make_slots(jobs: int | None = None, *, devices: int = 1) -> list[Slot]:
     """Share the machine between runs that go on at once.
 
     Args:
-        jobs: Number of slots; by default one for each GPU, and one where there is none.
+        jobs: Number of slots; by default one for each GPU (for as many GPUs as one run takes), and
+            one where there is none.
+        devices: The most devices that one of the runs takes.
 
     Raises:
-        BenchmarkError: More slots than processors.
+        BenchmarkError: More slots than processors, or fewer devices than one run takes.
     """
-    gpus = _visible_gpus()
+    visible = _visible_gpus()
+    if devices > (len(visible) or virtual_devices()):
+        raise BenchmarkError(
+            f"devices: {devices}: expected as many GPUs for one run, found {len(visible)}. Set "
+            "protocol.devices to what the machine has."
+        )
+    ends = range(devices, len(visible) + 1, devices)
+    gpus = [",".join(visible[end - devices : end]) for end in ends]
     jobs = max(1, len(gpus)) if jobs is None else jobs
     if jobs == 1:
         return [Slot()]

@@ -164,6 +164,7 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
             dims=spec.dims,
             seed=spec.seed_for("init"),
             deterministic=protocol.deterministic,
+            devices=protocol.devices,
         )
         record["environment"] = {"device": device.to_dict()}
         try:

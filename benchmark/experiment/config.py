@@ -101,6 +101,7 @@ class ProtocolSection(Section):
         Field(validate_default=True),
     ] = "epochs"
     deterministic: bool = False
+    devices: Positive = 1
 
 
 class DatasetSection(Section):
@@ -395,6 +396,7 @@ def _check_cells(experiment: Experiment) -> None:
                     f"expected folds below {protocol.folds} (protocol.folds), got {fold}.",
                 )
     for cell in {(cell.architecture, cell.dataset, cell.include): cell for cell in runs}.values():
+        _check_devices(experiment, cell)
         dims, able = experiment.dims_for(cell), architectures.describe(cell.architecture).dims
         if dims not in able:
             own = cell.include is not None and matrix.include[cell.include].dims is not None
@@ -404,3 +406,31 @@ def _check_cells(experiment: Experiment) -> None:
                 f"{cell.architecture} is defined for {' or '.join(map(str, able))} dimensions, "
                 f"got {dims}.",
             )  # fmt: skip
+
+
+def _check_devices(experiment: Experiment, cell: Cell) -> None:
+    """Refuse what cannot be trained on several devices."""
+    protocol = experiment.protocol_for(cell.dataset)
+    own = "devices" in experiment.datasets[cell.dataset].protocol
+    where: Location = (*(("datasets", cell.dataset) if own else ()), "protocol", "devices")
+    name = f"batch_size_{experiment.dims_for(cell)}d"
+    batch = getattr(protocol, name)
+    if batch % protocol.devices:
+        raise Fault(
+            where,
+            f"expected protocol.devices to divide {name}, since each device takes an equal part of "
+            f"every batch of {cell.architecture} on {cell.dataset}: {batch} is no multiple of "
+            f"{protocol.devices}. Change one of the two.",
+        )
+    if protocol.devices > 1 and protocol.backend == "torch":
+        raise Fault(
+            where,
+            f"expected devices: 1 with backend torch, got {protocol.devices}: Keras trains on "
+            "several devices with tensorflow or jax only.",
+        )
+    if protocol.devices > 1 and (protocol.backend, protocol.compile) == ("tensorflow", "xla"):
+        raise Fault(
+            where,
+            f"expected devices: 1 with compile: xla, got {protocol.devices}: TensorFlow's XLA "
+            "compiles a step for a single device. Take compile: auto, or backend: jax.",
+        )

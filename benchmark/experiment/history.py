@@ -18,7 +18,7 @@ HAD_RESULT = ("ok", "oom", "diverged")
 
 # What a gradient step or a window of inference costs depends on these.
 COST = ("spacing_mm", "patch_2d", "patch_3d", "batch_size_2d", "batch_size_3d", "augmentation",
-        "precision", "compile", "backend", "overlap")  # fmt: skip
+        "precision", "compile", "backend", "overlap", "devices")  # fmt: skip
 
 # What says how many steps there are, or how long they last.
 BUDGET = ("track", "epochs", "steps_per_epoch", "max_steps", "max_train_s", "target_dice")

@@ -62,6 +62,8 @@ class Protocol:
         target_dice: Validation Dice that ends the track ``target``.
         deterministic: Whether operations are deterministic on a GPU too, where that costs speed;
             on a CPU, where it costs nothing, they always are.
+        devices: Devices that compute a part of every batch each. The steps are those of one device
+            up to rounding; times are not.
     """
 
     split: str
@@ -94,11 +96,18 @@ class Protocol:
     max_train_s: float | None
     target_dice: float | None
     deterministic: bool
+    devices: int = 1
 
     @functools.cached_property
     def plain(self) -> Mapping[str, Any]:
-        """The fields as JSON types; computed once, since a thousand runs share one protocol."""
-        return _plain(dataclasses.asdict(self))
+        """The fields as JSON types; computed once, since a thousand runs share one protocol.
+
+        A field that came later is left out while it has its default, so that earlier keys hold.
+        """
+        plain = _plain(dataclasses.asdict(self))
+        if self.devices == 1:
+            del plain["devices"]
+        return plain
 
 
 @dataclass(frozen=True)

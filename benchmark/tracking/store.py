@@ -37,6 +37,8 @@ from benchmark.tracking.values import EPOCH_MARK, Metrics
 METRICS, PARAMS = 800, 100
 PAGE = 500
 
+# Which of its two faces MLflow's UI shows: that of trained networks, not that of language models.
+KIND = "custom_model_development"
 NOTE = (
     "Written from the records in results/runs, which are the truth; `python -m benchmark track` "
     "completes it. Compare runs with the same tag `bench.protocol` only."
@@ -66,7 +68,7 @@ class Store:
             found = self.client.get_experiment_by_name(name)
             if found is None:
                 place = artifacts(self._results).as_uri() if is_file(self.uri) else None
-                tags = {"mlflow.note.content": NOTE}
+                tags = {"mlflow.note.content": NOTE, "mlflow.experimentKind": KIND}
                 try:
                     return str(self.client.create_experiment(name, place, tags))
                 except MlflowException:

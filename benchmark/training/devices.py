@@ -1,6 +1,6 @@
 """The device at hand: what it is, and which precision and compilation suit it.
 
-The only file that may speak to a backend directly.
+Only this file and ``distribution.py`` may speak to a backend directly.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from benchmark.training.distribution import distribute
+
 
 @dataclass(frozen=True)
 class Device:
@@ -27,6 +29,7 @@ class Device:
         jit_compile: Whether XLA (or the backend's compiler) is on.
         threads: Processor threads that this process may use.
         deterministic: Whether the same operation on the same values gives the same bits.
+        count: How many of them compute a part of every batch each.
     """
 
     kind: str
@@ -35,6 +38,7 @@ class Device:
     jit_compile: bool
     threads: int
     deterministic: bool = False
+    count: int = 1
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain types for the record."""
@@ -42,7 +46,13 @@ class Device:
 
 
 def configure(
-    *, precision: str, compilation: str, dims: int, seed: int, deterministic: bool = False
+    *,
+    precision: str,
+    compilation: str,
+    dims: int,
+    seed: int,
+    deterministic: bool = False,
+    devices: int = 1,
 ) -> Device:
     """Set dtype policy and seeds of this process for one run.
 
@@ -51,6 +61,7 @@ def configure(
     times slower than TensorFlow's graph mode on CPUs. Volumetric networks on a CPU stay in float32:
     the bfloat16 filter gradient of 5×5×5 convolutions in TensorFlow 2.21 reads memory that nobody
     wrote (errors of 2000 times the largest value and NaN on a (4, 12, 12) grid of 32 channels).
+    With TensorFlow on several devices, XLA is off: it compiles a step for a single one.
 
     Args:
         precision: ``auto`` or the name of a Keras dtype policy.
@@ -59,11 +70,16 @@ def configure(
         seed: Seed of Python, NumPy and the backend.
         deterministic: Whether to use deterministic operations on a GPU too. On a CPU they are
             always used: they cost less than 1 % of a step there.
+        devices: How many devices compute a part of every batch each.
+
+    Raises:
+        BenchmarkError: There are fewer devices, or they cannot work together like this.
     """
     import keras
 
     if deterministic:
         _ask_gpu_libraries_for_determinism()
+    distribute(devices)
     gpu = _gpu_name()
     deterministic = deterministic or gpu is None
     if deterministic:
@@ -74,9 +90,9 @@ def configure(
         precision = "mixed_bfloat16" if gpu is not None or able else "float32"
     keras.config.set_dtype_policy(precision)
     keras.utils.set_random_seed(seed)
-    compiled = compilation == "xla" or (
-        compilation == "auto" and (gpu is not None or keras.backend.backend() == "jax")
-    )
+    backend = keras.backend.backend()
+    suits = backend == "jax" or (gpu is not None and devices == 1)
+    compiled = compilation == "xla" or (compilation == "auto" and suits)
     return Device(
         kind="cpu" if gpu is None else "gpu",
         name=gpu or processor,
@@ -84,11 +100,15 @@ def configure(
         jit_compile=compiled,
         threads=_processors(),
         deterministic=deterministic,
+        count=devices,
     )
 
 
 def peak_device_mib() -> float | None:
-    """Return the peak of device memory that the backend's allocator counted, or None on a CPU."""
+    """Return the peak of device memory that the backend's allocator counted, or None on a CPU.
+
+    Of several devices it is that of the fullest.
+    """
     import keras
 
     if _gpu_name() is None:
@@ -96,12 +116,15 @@ def peak_device_mib() -> float | None:
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        return float(tf.config.experimental.get_memory_info("GPU:0")["peak"]) / 2**20
+        numbers = range(len(tf.config.list_logical_devices("GPU")))
+        memory = [tf.config.experimental.get_memory_info(f"GPU:{number}") for number in numbers]
+        return max(float(each["peak"]) for each in memory) / 2**20
     if keras.backend.backend() == "jax":
         import jax
 
-        stats = jax.devices()[0].memory_stats() or {}
-        return float(stats["peak_bytes_in_use"]) / 2**20 if "peak_bytes_in_use" in stats else None
+        stats = [device.memory_stats() or {} for device in jax.local_devices()]
+        peaks = [float(each["peak_bytes_in_use"]) for each in stats if "peak_bytes_in_use" in each]
+        return max(peaks) / 2**20 if peaks else None
     import torch
 
     return float(torch.cuda.max_memory_allocated()) / 2**20

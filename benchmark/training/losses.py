@@ -1,4 +1,8 @@
-"""Losses on logits, written once for all backends."""
+"""Losses on logits, written once for all backends.
+
+Sums that are divided by each other are sums over the whole batch, also where several devices
+compute a part of it each; what is a mean over samples needs no such care.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+
+from benchmark.training.distribution import sum_over_devices
 
 Loss = Callable[[Any, Any], Any]
 
@@ -34,6 +40,7 @@ def dice_cross_entropy(classes: int, *, smooth: float = 1e-5) -> Loss:
         axes = tuple(range(len(logits.shape) - 1))
         overlap = keras.ops.sum(probability * target, axis=axes)[1:]
         total = (keras.ops.sum(probability, axis=axes) + keras.ops.sum(target, axis=axes))[1:]
+        overlap, total = sum_over_devices(overlap, total)
         dice = keras.ops.mean((2.0 * overlap + smooth) / (total + smooth))
         return cross_entropy + 1.0 - dice
 
@@ -85,6 +92,7 @@ def one_vs_rest(classes: int, *, smooth: float = 1.0) -> Loss:
         axes = tuple(range(len(logits.shape) - 1))
         overlap = keras.ops.sum(probability * target, axis=axes)
         total = keras.ops.sum(probability + target, axis=axes)
+        overlap, total = sum_over_devices(overlap, total)
         dice = keras.ops.mean(((2.0 * overlap + smooth) / (total + smooth))[1:])
         return cross_entropy + 1.0 - dice
 
@@ -120,6 +128,7 @@ def focal_tversky(
         hit = keras.ops.sum(probability * target, axis=axes)[1:]
         missed = keras.ops.sum((1.0 - probability) * target, axis=axes)[1:]
         invented = keras.ops.sum(probability * (1.0 - target), axis=axes)[1:]
+        hit, missed, invented = sum_over_devices(hit, missed, invented)
         index = (hit + smooth) / (hit + alpha * missed + beta * invented + smooth)
         # a floor under the root, whose slope is infinite at zero
         return keras.ops.mean(keras.ops.power(keras.ops.maximum(1.0 - index, 1e-7), 1.0 / gamma))

@@ -21,6 +21,7 @@ from benchmark.training.devices import (
     random_state,
     set_random_state,
 )
+from benchmark.training.distribution import spread_seeds
 
 Values = list[npt.NDArray[Any]]
 
@@ -153,6 +154,7 @@ class Checkpoints:
         compile_all()
         arrays = found.arrays
         assign(self._model.variables, arrays["model"])
+        spread_seeds(self._model)
         assign(self._model.optimizer.variables, arrays["optimizer"])
         set_random_state(arrays["random"])
         state = State(
@@ -178,4 +180,4 @@ def assign(variables: Any, arrays: Values) -> None:
 
 def _read(variables: Any) -> Values:
     # A copy: what some backends return is a view of memory that the next step overwrites.
-    return [np.array(keras.ops.convert_to_numpy(each.value)) for each in variables]
+    return [np.array(each.numpy()) for each in variables]

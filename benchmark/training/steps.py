@@ -14,6 +14,7 @@ from benchmark.data.pipeline import Batch
 from benchmark.errors import Diverged
 from benchmark.experiment.spec import RunSpec
 from benchmark.training.devices import Device
+from benchmark.training.distribution import parallelise, share_of
 from benchmark.training.losses import make_loss
 from benchmark.training.optimizers import make_optimizer
 from benchmark.training.state import State
@@ -28,9 +29,10 @@ def compile_model(model: keras.Model, spec: RunSpec, classes: int, device: Devic
         classes: Number of classes including the background.
         device: Says whether to compile.
     """
+    parallelise(model)
     optimizer = make_optimizer(spec.protocol)
     optimizer.build(model.trainable_variables)  # else the first step is traced twice
-    loss = make_loss(spec.protocol.loss, classes)
+    loss = share_of(make_loss(spec.protocol.loss, classes))
     outputs = len(model.outputs)
     model.compile(
         optimizer=optimizer,

@@ -40,6 +40,31 @@ def test_every_gpu_has_a_slot(monkeypatch):
     assert "XLA_PYTHON_CLIENT_PREALLOCATE" not in make_slots(2)[0].environment
 
 
+def test_a_run_of_several_devices_has_a_slot_of_several_gpus(monkeypatch):
+    monkeypatch.setattr(slots, "gpu_names", lambda: ["NVIDIA X"] * 5)
+    assert [slot.gpu for slot in make_slots(devices=2)] == ["0,1", "2,3"]  # the fifth is left over
+    assert make_slots(devices=2)[1].environment["CUDA_VISIBLE_DEVICES"] == "2,3"
+    assert make_slots(devices=4) == [Slot()]  # which sees them all
+    assert [slot.shared for slot in make_slots(3, devices=2)] == [True] * 3
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7,GPU-a,3,1")
+    assert [slot.gpu for slot in make_slots(devices=2)] == ["7,GPU-a", "3,1"]
+
+
+@pytest.mark.parametrize("gpus", [0, 1, 3])
+def test_fewer_gpus_than_one_run_takes_are_refused(monkeypatch, gpus):
+    monkeypatch.setattr(slots, "gpu_names", lambda: ["NVIDIA X"] * gpus)
+    with pytest.raises(BenchmarkError, match=f"devices: 4: expected as many GPUs .* found {gpus}"):
+        make_slots(devices=4)
+
+
+def test_a_processor_that_poses_as_several_devices_has_one_slot(monkeypatch):
+    monkeypatch.setenv("BENCHMARK_VIRTUAL_DEVICES", "4")
+    assert make_slots(devices=4) == [Slot()]
+    monkeypatch.setenv("BENCHMARK_VIRTUAL_DEVICES", "many")
+    with pytest.raises(BenchmarkError, match="expected a number of devices from 1 on, got 'many'"):
+        make_slots(devices=2)
+
+
 @pytest.mark.parametrize(
     ("visible", "gpus"), [("3,5", ["3", "5"]), ("GPU-a", [None]), ("", [None])]
 )

@@ -114,6 +114,11 @@ FAULTS = [
     ("  steps_per_epoch: [3, 3]", "  steps_per_epoch: 3", "expected a list; received 3"),
     ("  folds: 5", "  optimizer: adam", "optimizer: .* Did you mean 'adamw'"),
     ("  folds: 5", "  split: kfolds", "unknown split 'kfolds'; .* Did you mean 'kfold'"),
+    ("  folds: 5", "  devices: 0", "protocol.devices: .*greater than or equal to 1; received 0"),
+    ("  folds: 5", "  devices: 3", "devices to divide batch_size_2d, .*unet on acdc: 4 is no mult"),
+    ("  folds: 5", "  backend: torch\n◆  devices: 2", "devices: 1 with backend torch, got 2"),
+    ("  folds: 5", "  compile: xla\n◆  devices: 2", "devices: 1 with compile: xla, got 2"),
+    ("    protocol: {epochs: 3}", "    protocol: {devices: 8}", "4 is no multiple of 8"),
     # datasets
     ("  acdc:", "  acdcc:", "unknown dataset 'acdcc'; .* Did you mean 'acdc'"),
     ("    patch_2d: [64, 64]", "    patch_2d: [64, 64, 64]", "a list of at most 2"),

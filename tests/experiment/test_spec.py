@@ -30,6 +30,16 @@ def test_everything_that_changes_a_result_changes_the_key(spec, change):
     assert dataclasses.replace(spec, **change).key != spec.key
 
 
+def test_one_device_leaves_the_key_as_it_was_and_several_change_it(spec):
+    plain = spec.to_dict()
+    assert "devices" not in plain["protocol"]  # records of before have none, and the same keys
+    assert RunSpec.from_dict(plain).protocol.devices == 1
+    several = dataclasses.replace(spec, protocol=dataclasses.replace(spec.protocol, devices=4))
+    assert several.to_dict()["protocol"]["devices"] == 4
+    assert RunSpec.from_dict(several.to_dict()) == several
+    assert several.protocol_hash != spec.protocol_hash
+
+
 def test_protocol_hash_is_shared_by_architectures_only(spec):
     other = dataclasses.replace(spec, architecture="vnet", options={}, dims=3, seed=5, fold=2)
     assert other.protocol_hash == spec.protocol_hash

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import subprocess
 import sys
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -26,56 +22,6 @@ def patience(monkeypatch):
     assert live.PATIENCE_S == 5.0
     monkeypatch.setattr(live, "PATIENCE_S", 0.5)
     return 0.5
-
-
-@pytest.fixture
-def front(server):
-    """Stand before the real server: pass ``limit`` requests on after ``delay_s`` each, then die."""
-    fronts = []
-
-    def stand(*, limit=10**6, delay_s=0.0):
-        passed = []
-        released = threading.Event()
-
-        class Front(BaseHTTPRequestHandler):
-            def handle_one(self):
-                passed.append(self.path)
-                released.wait(delay_s)
-                if len(passed) > limit:
-                    self.close_connection = True
-                    return
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                link = http.client.HTTPConnection(urlsplit(server).netloc, timeout=20)
-                keep = ("content-type", "accept")
-                headers = {n: v for n, v in self.headers.items() if n.lower() in keep}
-                link.request(self.command, self.path, body, headers)
-                answer = link.getresponse()
-                content = answer.read()
-                link.close()
-                self.send_response(answer.status)
-                self.send_header("Content-Type", answer.getheader("Content-Type") or "text/plain")
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_one
-
-            def log_message(self, *arguments):
-                pass
-
-        machine = ThreadingHTTPServer(("127.0.0.1", 0), Front)
-        machine.daemon_threads = True
-        thread = threading.Thread(target=machine.serve_forever, args=(0.05,))
-        thread.start()
-        fronts.append((machine, thread, released))
-        return f"http://127.0.0.1:{machine.server_port}", passed
-
-    yield stand
-    for machine, thread, released in fronts:
-        released.set()
-        machine.shutdown()
-        machine.server_close()
-        thread.join()
 
 
 def track(work):
