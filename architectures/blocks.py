@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import keras
 
-from architectures.layers import WIDE, DilatedConv2D, LinearUpsampling
+from architectures.layers import WIDE, BatchNormalization, DilatedConv2D, LinearUpsampling
 
 # PyTorch's momentum of 0.1 and epsilon of 1e-5, which every reference uses, in Keras' terms. The
 # defaults of Keras (0.99 and 1e-3) need hundreds of steps until the moving statistics are usable.
@@ -91,7 +91,7 @@ class Blocks:
         """Applies the normalisation, if there is one."""
         if self.normalization == "none":
             return x
-        return keras.layers.BatchNormalization(momentum=MOMENTUM, epsilon=EPSILON, name=name)(x)
+        return BatchNormalization(momentum=MOMENTUM, epsilon=EPSILON, name=name)(x)
 
     def act(self, x: Tensor, *, name: str) -> Tensor:
         """Applies the activation."""

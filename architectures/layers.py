@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from architectures import kernels
+
 PACKAGE = "cardiac_segmentation_benchmark"
 WIDE = 6  # From this dilation on, the separate taps are faster than the convolution of a CPU.
 
@@ -122,3 +124,28 @@ class Spread(keras.layers.Layer):
         """Repeats the first of the two inputs over the grid of the second."""
         pooled, like = inputs
         return ops.broadcast_to(pooled, (*ops.shape(like)[:-1], ops.shape(pooled)[-1]))
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class BatchNormalization(keras.layers.BatchNormalization):
+    """Keras' layer of this name, computed by TensorFlow's fused kernel while training.
+
+    Keras composes it of a dozen passes over the features in float32, and as many backward, which
+    were a fifth of a training step of U-Net. Values, moving statistics (the biased variance) and
+    weights are those of Keras, which still computes what the kernel does not know.
+    """
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """Normalises `inputs` of shape `(batch, *spatial, channels)`."""
+        dtype = keras.backend.standardize_dtype(inputs.dtype)
+        plain = self.center and self.scale and not (self.renorm or self.synchronized)
+        last = self.axis in (-1, len(inputs.shape) - 1) and len(inputs.shape) in (4, 5)
+        batch = training is True and self.trainable
+        if not (batch and plain and last and mask is None and kernels.usable(dtype)):
+            return super().call(inputs, training=training, mask=mask)
+        outputs, mean, variance = kernels.normalize_batch(
+            inputs, self.gamma, self.beta, epsilon=self.epsilon
+        )
+        for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(moving * self.momentum + value * (1.0 - self.momentum))
+        return ops.cast(outputs, self.compute_dtype)
