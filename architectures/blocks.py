@@ -13,7 +13,13 @@ from typing import Any, Literal
 
 import keras
 
-from architectures.layers import WIDE, DilatedConv2D, LinearUpsampling
+from architectures.layers import (
+    WIDE,
+    BatchNormalization,
+    Conv3D,
+    DilatedConv2D,
+    LinearUpsampling,
+)
 
 # PyTorch's momentum of 0.1 and epsilon of 1e-5, which every reference uses, in Keras' terms. The
 # defaults of Keras (0.99 and 1e-3) need hundreds of steps until the moving statistics are usable.
@@ -72,8 +78,9 @@ class Blocks:
             # The same numbers as a strided 1×1 convolution, whose gradient in TensorFlow 2.21
             # writes past its memory on CPUs where there are fewer than 16 channels.
             x, stride = self.pool(x, 1, stride=stride, name=f"{name}_pick"), 1
-        wide = self.dims == 2 and kernel == 3 and dilation >= WIDE
-        layer = DilatedConv2D if wide else self._layer("Conv{dims}")
+        layer = Conv3D if self.dims == 3 else keras.layers.Conv2D
+        if self.dims == 2 and kernel == 3 and dilation >= WIDE:
+            layer = DilatedConv2D
         return layer(
             filters,
             kernel,
@@ -91,7 +98,7 @@ class Blocks:
         """Applies the normalisation, if there is one."""
         if self.normalization == "none":
             return x
-        return keras.layers.BatchNormalization(momentum=MOMENTUM, epsilon=EPSILON, name=name)(x)
+        return BatchNormalization(momentum=MOMENTUM, epsilon=EPSILON, name=name)(x)
 
     def act(self, x: Tensor, *, name: str) -> Tensor:
         """Applies the activation."""

@@ -58,10 +58,10 @@ def configure(
 
     ``auto`` means: on a GPU bfloat16 with XLA; on a CPU bfloat16 where the processor has
     instructions for it (1.5 to 2.6 times faster than float32 there), without XLA, which is 1.4 to 4
-    times slower than TensorFlow's graph mode on CPUs. Volumetric networks on a CPU stay in float32:
-    the bfloat16 filter gradient of 5×5×5 convolutions in TensorFlow 2.21 reads memory that nobody
-    wrote (errors of 2000 times the largest value and NaN on a (4, 12, 12) grid of 32 channels).
-    With TensorFlow on several devices, XLA is off: it compiles a step for a single one.
+    times slower than TensorFlow's graph mode on CPUs. Volumetric networks on a CPU stay in float32
+    with other backends than TensorFlow, whose faults in bfloat16 ``architectures/kernels.py`` goes
+    round: elsewhere nobody has looked. With TensorFlow on several devices, XLA is off: it compiles
+    a step for a single one.
 
     Args:
         precision: ``auto`` or the name of a Keras dtype policy.
@@ -86,7 +86,8 @@ def configure(
         _enable_determinism()
     processor, flags = _processor()
     if precision == "auto":
-        able = dims == 2 and bool({"avx512_bf16", "amx_bf16"} & flags)
+        able = dims == 2 or keras.backend.backend() == "tensorflow"
+        able = able and bool({"avx512_bf16", "amx_bf16"} & flags)
         precision = "mixed_bfloat16" if gpu is not None or able else "float32"
     keras.config.set_dtype_policy(precision)
     keras.utils.set_random_seed(seed)

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from benchmark.experiment.spec import Protocol
+from benchmark.training.adamw import AdamW
 
 # Part of the training in which the learning rate rises linearly to its peak; adaptive optimisers
 # have no estimate of the gradient's scale before.
@@ -24,7 +25,7 @@ def make_optimizer(protocol: Protocol) -> Any:
     if protocol.optimizer == "sgd":
         optimizer = keras.optimizers.SGD(0.0, momentum=0.99, nesterov=True, weight_decay=decay)
     else:
-        optimizer = keras.optimizers.AdamW(0.0, weight_decay=decay)
+        optimizer = AdamW(0.0, weight_decay=decay)
     # Decay is meant for kernels: shrinking scales and offsets only fights normalisation.
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "alpha"])
     return optimizer

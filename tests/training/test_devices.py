@@ -20,7 +20,7 @@ def policy():
     [
         (None, {"avx512_bf16"}, 2, "mixed_bfloat16", False),
         (None, {"amx_bf16"}, 2, "mixed_bfloat16", False),
-        (None, {"avx512_bf16"}, 3, "float32", False),
+        (None, {"avx512_bf16"}, 3, "mixed_bfloat16", False),
         (None, {"avx2"}, 2, "float32", False),
         ("NVIDIA X", set(), 3, "mixed_bfloat16", True),
     ],

@@ -1,0 +1,58 @@
+"""`make bench`: our networks against PyTorch's on this machine, and the input pipeline.
+
+One step of ours, one of theirs, and so on: what disturbs the machine disturbs both. It is no test.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from tests.bench import report
+from tests.bench.race import KINDS, ROOT, race
+from tests.bench.settings import PRECISIONS, REFERENCE, WIDTHS
+
+
+def main() -> None:
+    """Measure, print, and write on request."""
+    names = [setting.name for setting in REFERENCE]
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--only", choices=["nets", "pipeline"])
+    parser.add_argument("--networks", nargs="+", default=names, choices=names)
+    parser.add_argument("--precisions", nargs="+", default=PRECISIONS, choices=PRECISIONS)
+    parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
+    parser.add_argument("--width", default="reference", choices=list(WIDTHS))
+    parser.add_argument("--rounds", type=int, default=9, help="steps of each side (9)")
+    parser.add_argument("--peer-python", default=sys.executable, help="interpreter with PyTorch")
+    parser.add_argument("--against", type=Path, help="race another checkout, not PyTorch")
+    parser.add_argument("--markdown", type=Path, help="write the tables to this file too")
+    options = parser.parse_args()
+    sections: list[report.Section] = []
+    if options.only != "pipeline":
+        results = []
+        rates = report.rates(str(ROOT), options.peer_python) if not options.against else {}
+        print(report.HEADER, flush=True)
+        for name in options.networks:
+            for precision in options.precisions:
+                for result in race(
+                    options.width,
+                    name,
+                    precision,
+                    peer_python=options.peer_python,
+                    rounds=options.rounds,
+                    kinds=options.kinds,
+                    other_root=options.against,
+                ):
+                    print(report.line(result), flush=True)
+                    results.append(result)
+        sections += report.networks(results, rates)
+    for section in sections:
+        print(section.text())
+    if options.markdown:
+        text = "\n".join(section.markdown() for section in sections)
+        options.markdown.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
