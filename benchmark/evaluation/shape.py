@@ -53,7 +53,7 @@ def sphericity(volume_mm3: float, surface_mm2: float) -> float:
 
     1 for a ball and less for all else (Wadell, The Journal of Geology 1935).
     """
-    return math.pi ** (1 / 3) * (6 * volume_mm3) ** (2 / 3) / surface_mm2
+    return float(math.pi ** (1 / 3) * (6 * volume_mm3) ** (2 / 3) / surface_mm2)
 
 
 def _crossings(mask: Mask) -> Floats:

@@ -16,12 +16,16 @@ OPTIONS = {
     "deeplabv3": {"backbone": "resnet18"},
     "vnet": {"activation": "prelu"},
 }
+# Each as it is used most, since tracing takes seconds; the other forms where minutes are at hand.
+USUAL = {"vnet": 3}
 NETWORKS = [
-    pytest.param(name, dims, id=f"{name}-{dims}d")
+    pytest.param(
+        name, dims, id=f"{name}-{dims}d",
+        marks=[] if dims == USUAL.get(name, 2) else pytest.mark.faults,
+    )
     for name in architectures.NAMES
     for dims in architectures.describe(name).dims
-    if dims == 2 or name == "vnet"
-]
+]  # fmt: skip
 CLASSES = 3
 
 
@@ -78,7 +82,7 @@ def test_every_architecture_predicts_the_same_elsewhere(name, dims, exported):
 
 def test_these_networks_have_the_layers_that_are_not_keras_own(exported):
     """Should one leave the networks above, another has to be found that has it."""
-    models = [exported(*each.values)[0] for each in NETWORKS]
+    models = [exported(*each.values)[0] for each in NETWORKS if not each.marks]
     own = set().union(*map(formats.own_layers, models))
     assert {"LinearUpsampling", "DilatedConv2D", "Spread"} <= own
     layers = (layer for model in models for layer in model.layers)
@@ -117,7 +121,7 @@ def test_a_savedmodel_has_a_signature_with_names(exported):
 
 
 def test_keras_keeps_every_bit_and_only_the_finest_output(tmp_path):
-    model = tiny("unet", 2, auxiliary=True)
+    model = tiny("unet", 2, depth=3, auxiliary=True)
     assert len(model.outputs) > 1
     one = formats.finest(model)
     received, agreement = there_and_back(one, "keras", tmp_path)
