@@ -208,7 +208,7 @@ def read_external(
 
 def is_trial(record: Mapping[str, Any]) -> bool:
     """Whether a record is of a trial of a search: it has a validation Dice and no test scores."""
-    return record["spec"].get("evaluate") == "validation"
+    return bool(record["spec"].get("evaluate") == "validation")
 
 
 def read_followers(

@@ -56,7 +56,7 @@ def study_name(spec: RunSpec, axes: Axes) -> str:
 
 def suggest(trial: optuna.Trial, axes: Axes) -> Values:
     """Let the sampler choose a value on every axis."""
-    values: Values = {}
+    values: dict[str, Any] = {}  # Optuna's choices may be None, ours are not
     for name, axis in axes.items():
         if not isinstance(axis, Range):
             values[name] = trial.suggest_categorical(name, axis)
