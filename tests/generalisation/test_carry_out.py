@@ -16,7 +16,7 @@ from benchmark.execution.worker import execute
 from benchmark.generalisation.corrupted import chosen
 from benchmark.generalisation.sites import cross_test, own_files, source_at
 from benchmark.generalisation.tasks import Robustness, to_plain
-from benchmark.records import WEIGHTS, read_record
+from benchmark.records import WEIGHTS, read_record, write_record
 from benchmark.trained import open_run
 from datasets import nifti
 from datasets.case import Case
@@ -99,8 +99,22 @@ def test_rule_patients_that_were_trained_on_are_not_tested(finish, phantoms):
     source = source_at("acdc", phantoms, place="test")
     (event,) = do(run, cross_test("twin", "acdc", source, "acdc", None))
     assert event["status"] == "skipped"
-    assert "of its patients were trained on, such as patient00" in event["error"]
+    assert f"of its patients were trained on (run {run.spec.key}), such as p" in event["error"]
     assert read_record(run.folder / "on" / "twin")["status"] == "skipped"
+
+
+def test_rule_patients_that_a_start_has_seen_are_not_tested_either(finish, phantoms):
+    """A network for ACDC that had begun with a training on CAMUS."""
+    first = finish("camus")
+    of = read_record(first.folder)
+    patient = first.cases[0].patient
+    seen = {"run": of["key"], "dataset": "camus", "source": "phantom", "release": ""}
+    run = finish("acdc", init_from={"run": of["key"], "sha256": "0", "dataset": "camus"})
+    record = read_record(run.folder) | {"init_from": {"seen": [seen | {"patients": [patient]}]}}
+    write_record(run.folder, record)
+    (event,) = do(run, camus(run, phantoms))
+    assert event["status"] == "skipped"
+    assert f"(run {of['key']}), such as {patient}" in event["error"]
 
 
 def test_files_that_changed_since_the_plan_are_an_error_and_the_next_task_is_done(
