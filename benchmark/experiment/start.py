@@ -81,6 +81,24 @@ def seen_patients(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [own, *((record.get("init_from") or {}).get("seen") or ())]
 
 
+def already_seen(
+    record: Mapping[str, Any], files: tuple[str, str, str], tested: Collection[str]
+) -> tuple[str, list[str]]:
+    """Return which of some patients a run has seen, and in which training; none is an empty list.
+
+    Args:
+        record: Of the run.
+        files: Dataset, source and release of the patients: people of other files may have the
+            same names.
+        tested: The patients.
+    """
+    for seen in seen_patients(record):
+        both = sorted(set(seen["patients"]) & set(tested))
+        if files == (seen["dataset"], seen["source"], seen["release"]) and both:
+            return seen["run"], both
+    return "", []
+
+
 def check_unseen(
     record: Mapping[str, Any], spec: RunSpec, release: str, tested: Collection[str]
 ) -> None:
@@ -95,16 +113,13 @@ def check_unseen(
     Raises:
         BenchmarkError: Some of them are among those the weights were fitted to or chosen by.
     """
-    for seen in seen_patients(record):
-        files = seen["dataset"], seen["source"], seen["release"]
-        both = sorted(set(seen["patients"]) & set(tested))
-        if files == (spec.dataset, spec.source, release) and both:
-            raise BenchmarkError(
-                f"{spec.name}: expected to start from a run that has not seen the patients of fold "
-                f"{spec.fold}, run {seen['run']} was trained on {len(both)} of them, such as "
-                f"{both[0]}. Start from the run of the same fold and split, or from another "
-                "dataset."
-            )
+    run, both = already_seen(record, (spec.dataset, spec.source, release), tested)
+    if both:
+        raise BenchmarkError(
+            f"{spec.name}: expected to start from a run that has not seen the patients of fold "
+            f"{spec.fold}, run {run} was trained on {len(both)} of them, such as {both[0]}. Start "
+            "from the run of the same fold and split, or from another dataset."
+        )
 
 
 def check_starts(specs: Sequence[RunSpec], sources: Mapping[str, Source], results: Path) -> None:

@@ -14,7 +14,8 @@ from benchmark.errors import BenchmarkError
 from benchmark.evaluation.cases import evaluate, unannotated_classes
 from benchmark.evaluation.postprocessing import keep_largest
 from benchmark.experiment.sources import fingerprint
-from benchmark.generalisation.maps import grid_mm, label_table, trained_patients, translate
+from benchmark.experiment.start import already_seen
+from benchmark.generalisation.maps import grid_mm, label_table, translate
 from benchmark.generalisation.tasks import CrossTest
 from benchmark.trained import Trained
 
@@ -80,14 +81,13 @@ def evaluate_elsewhere(
             f"{task.root}: expected the files that the plan saw, found others. Start again."
         )
     patients = sorted({case.patient for case in cases})
-    same_people = (spec.dataset, trained.record.get("release") or "") == (
-        task.dataset,
-        task.release,
-    )
-    known = trained_patients(patients, trained.record) if same_people else []
+    files = task.dataset, task.source, task.release
+    run, known = already_seen(trained.record, files, patients)
     if known:
         record["status"] = "skipped"
-        record["error"] = f"{len(known)} of its patients were trained on, such as {known[0]}"
+        record["error"] = (
+            f"{len(known)} of its patients were trained on (run {run}), such as {known[0]}"
+        )
         return
     target_mm = grid_mm(spec, task)
     cached = Cache(results / "cache", info, target_mm).load(cases, progress)

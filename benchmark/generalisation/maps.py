@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -76,11 +76,3 @@ def grid_mm(spec: RunSpec, task: CrossTest) -> tuple[float | None, ...]:
         return protocol
     usual = datasets.info(spec.dataset).spacing_mm
     return tuple(own if mm is None else mm for mm, own in zip(protocol, usual, strict=True))
-
-
-def trained_patients(tested: Sequence[str], record: Mapping[str, object]) -> list[str]:
-    """Return those of some patients that a run of the same dataset was trained or validated on."""
-    split = record.get("split")
-    assert isinstance(split, Mapping)
-    seen = {*split["train"], *split["validation"]}
-    return sorted(seen & set(tested))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,7 +152,7 @@ def _cell(row: Mapping[str, Any] | None) -> Cell:
 
 def _percent(part: float) -> str:
     """A signed number with one decimal; what rounds to 0 has no sign."""
-    if pd.isna(part):
+    if math.isnan(part):
         return NOTHING
     text = f"{100 * part:+.1f}"
     return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")

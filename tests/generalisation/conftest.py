@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
+import functools
+import shutil
 from types import SimpleNamespace
 
 import keras
@@ -16,11 +17,20 @@ from benchmark.records import WEIGHTS, write_record, write_table
 from datasets.splits import make_split
 
 
-@pytest.fixture
-def finish(tmp_path, spec, phantoms):
+@pytest.fixture(scope="session")
+def few(phantoms, tmp_path_factory):
+    """The phantom of CAMUS with its first patient alone: real-sized pictures take their time."""
+    root = tmp_path_factory.mktemp("few")
+    others = shutil.ignore_patterns("patient0002", "patient0003")
+    shutil.copytree(phantoms / "CAMUS_public", root / "CAMUS_public", ignore=others)
+    return root
+
+
+@pytest.fixture(scope="session")
+def finish_in(spec, phantoms):
     """Return a function that finishes a run on phantoms and gives its specification and files."""
 
-    def make(dataset="acdc", *, dice=0.5, **changes):
+    def make(results, dataset="acdc", *, dice=0.5, **changes):
         found = datasets.find(dataset, phantoms)
         cases = datasets.read_cases(dataset, found.root)
         info = datasets.info(dataset)
@@ -28,7 +38,7 @@ def finish(tmp_path, spec, phantoms):
             spec, dataset=dataset, fingerprint=fingerprint(dataset, found.root, cases),
             options={"filters": 2}, **changes,
         )  # fmt: skip
-        folder = tmp_path / "runs" / mine.key
+        folder = results / "runs" / mine.key
         folder.mkdir(parents=True)
         keras.utils.set_random_seed(mine.seed)
         architectures.build(
@@ -55,10 +65,16 @@ def finish(tmp_path, spec, phantoms):
             },
         )
         return SimpleNamespace(
-            spec=mine, folder=folder, root=found.root, cases=cases, results=Path(tmp_path)
+            spec=mine, folder=folder, root=found.root, cases=cases, results=results
         )
 
     return make
+
+
+@pytest.fixture
+def finish(finish_in, tmp_path):
+    """The same in a folder of its own."""
+    return functools.partial(finish_in, tmp_path)
 
 
 def _split(spec, cases):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from benchmark.execution.worker import execute
 from benchmark.generalisation.corrupted import chosen
 from benchmark.generalisation.sites import cross_test, own_files, source_at
 from benchmark.generalisation.tasks import Robustness, to_plain
-from benchmark.records import WEIGHTS, read_record
+from benchmark.records import WEIGHTS, read_record, write_record
 from benchmark.trained import open_run
 from datasets import nifti
 from datasets.case import Case
@@ -37,12 +38,12 @@ def camus(run, phantoms, **options):
     return cross_test("camus", "camus", source, run.spec.dataset, options.get("classes"))
 
 
-@pytest.fixture
-def elsewhere(finish, phantoms):
-    """A network for ACDC on the phantom of CAMUS."""
-    run = finish("acdc")
+@pytest.fixture(scope="module")
+def elsewhere(finish_in, few, tmp_path_factory):
+    """A network for ACDC on a patient of CAMUS; to be read only."""
+    run = finish_in(tmp_path_factory.mktemp("elsewhere"), "acdc")
     before = {path.name: path.read_bytes() for path in run.folder.iterdir() if path.is_file()}
-    events = do(run, camus(run, phantoms))
+    events = do(run, camus(run, few))
     assert [event["status"] for event in events] == ["ok"], events
     return run, read_record(run.folder / "on" / "camus"), before
 
@@ -64,15 +65,13 @@ def test_rule_a_test_elsewhere_is_a_record_of_its_own_and_trains_nothing(elsewhe
     assert record["protocol_hash"] != run.spec.protocol_hash
 
 
-def test_rule_all_cases_are_scored_on_their_own_grids_for_the_classes_of_the_map(
-    elsewhere, phantoms
-):
+def test_rule_all_cases_are_scored_on_their_own_grids_for_the_classes_of_the_map(elsewhere, few):
     run, record, _ = elsewhere
     rows = pd.read_csv(record["path"] / "cases.csv")
-    found = datasets.find("camus", phantoms)
+    found = datasets.find("camus", few)
     cases = {case.id: case for case in datasets.read_cases("camus", found.root)}
     assert set(rows["case"]) == set(cases)
-    assert (record["cases"], record["patients"]) == (len(cases), 3)
+    assert (record["cases"], record["patients"]) == (4, 1)
     assert set(rows["class"]) == {"left_ventricle", "myocardium", "epicardium"}
     assert set(rows["dataset"]) == {"camus"}
     assert set(rows["run"]) == {record["key"]}
@@ -99,8 +98,22 @@ def test_rule_patients_that_were_trained_on_are_not_tested(finish, phantoms):
     source = source_at("acdc", phantoms, place="test")
     (event,) = do(run, cross_test("twin", "acdc", source, "acdc", None))
     assert event["status"] == "skipped"
-    assert "of its patients were trained on, such as patient00" in event["error"]
+    assert f"of its patients were trained on (run {run.spec.key}), such as p" in event["error"]
     assert read_record(run.folder / "on" / "twin")["status"] == "skipped"
+
+
+def test_rule_patients_that_a_start_has_seen_are_not_tested_either(finish, phantoms):
+    """A network for ACDC that had begun with a training on CAMUS."""
+    first = finish("camus")
+    of = read_record(first.folder)
+    patient = first.cases[0].patient
+    seen = {"run": of["key"], "dataset": "camus", "source": "phantom", "release": ""}
+    run = finish("acdc", init_from={"run": of["key"], "sha256": "0", "dataset": "camus"})
+    record = read_record(run.folder) | {"init_from": {"seen": [seen | {"patients": [patient]}]}}
+    write_record(run.folder, record)
+    (event,) = do(run, camus(run, phantoms))
+    assert event["status"] == "skipped"
+    assert f"(run {of['key']}), such as {patient}" in event["error"]
 
 
 def test_files_that_changed_since_the_plan_are_an_error_and_the_next_task_is_done(
@@ -171,11 +184,12 @@ def test_the_files_of_a_run_are_known_by_their_fingerprint(finish, phantoms, tmp
         own_files(run.spec, tmp_path, tmp_path)
 
 
-def test_a_record_of_a_task_is_checked_like_any_other(elsewhere):
+def test_a_record_of_a_task_is_checked_like_any_other(elsewhere, tmp_path):
     from benchmark.records import Damaged, read_followers
 
-    run, record, _ = elsewhere
-    of = read_record(run.folder)
+    shutil.copytree(elsewhere[0].folder, tmp_path / "copy")
+    of = read_record(tmp_path / "copy")
+    record = read_record(tmp_path / "copy" / "on" / "camus")
     assert [each["key"] for each in read_followers([of])] == [record["key"]]
     # One that followed an earlier training of the run says nothing of this one.
     assert read_followers([of | {"finished_utc": "2027"}]) == []

@@ -69,7 +69,7 @@ def finish(results: Path, spec: RunSpec, *, applicable=True, **changes):
             view="4CH",
         )  # fmt: skip
         for number, row in enumerate(rows):
-            row |= {"dataset": "camus", "view": ("2CH", "4CH")[number % 2]}
+            row |= {"dataset": "camus", "view": ("2CH", "4CH")[number // 2 % 2]}
         there |= {"status": "ok", "summary": {"dice": 0.3}, "grid_mm": [None, 4.0, 4.0],
                   "classes": {"left_ventricle": 1, "myocardium": 2}}  # fmt: skip
         write(folder / "on" / "camus", there, rows)
@@ -194,6 +194,8 @@ def test_the_figure_has_a_panel_per_kind_and_a_curve_per_architecture(drawn, tmp
         assert len(axes.get_lines()) == 3
         assert list(axes.get_lines()[0].get_xdata()) == [0, 1, 3, 5]
     assert len({axes.get_ylim() for axes in panels}) == 1
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["U-Net", "V-Net", "DeepLabv3"]
     (path,) = write_robustness_figures(tmp_path, [drawn], ("png",))
     assert path.name == "robustness_acdc_phantom.png"
     assert path.stat().st_size > 10_000

@@ -57,11 +57,12 @@ def draw(one: Curves, looks: Mapping[tuple[str, str], style.Look]) -> Figure:
         if axes is not panels[0]:
             axes.tick_params(labelleft=False)
     panels[0].set_ylabel("Dice")
+    style.bottom_legend(figure, handles)
     height_in = float(figure.get_size_inches()[1])
     labels = [str(handle.get_label()) for handle in handles]
     down_in = style.legend_height_in(labels, style.TWO_COLUMNS_IN) + 0.08
     style.remark(
-        figure, down_in / height_in, "band: 95 % bootstrap interval over patients · 0: as it is"
+        figure, down_in / height_in, "band: 95 % bootstrap interval over patients · –: as it is"
     )
     tested = int(one.frame["patients"].max())
     title = f"{one.group.title}: Dice under corruption"
@@ -89,7 +90,7 @@ def _panel(axes: Axes, one: Curves, kind: str, looks: Mapping[tuple[str, str], s
             mine["severity"], mine["dice"], color=look.colour, marker=look.marker, markersize=3.4
         )
     ticks = [0, *one.severities]
-    axes.set_xticks(ticks, ["0", *(f"{told['levels'][grade - 1]:g}" for grade in one.severities)])
+    axes.set_xticks(ticks, ["–", *(f"{told['levels'][grade - 1]:g}" for grade in one.severities)])
     axes.set_xlim(-0.25, max(ticks) + 0.25)
     axes.set_title(str(told["title"]), fontsize=7, pad=3)
     axes.set_xlabel(str(told["unit"]), fontsize=6.5, labelpad=1.5)
