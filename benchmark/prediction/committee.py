@@ -39,9 +39,7 @@ class Committee:
         of all of them hold the same planes and are averaged as they come.
         """
         streams = [
-            (_mirrored(block, axes) for block in predictor.blocks(_view(prepared, axes)))
-            for predictor in self.predictors
-            for axes in self.views
+            _seen(predictor, prepared, axes) for predictor in self.predictors for axes in self.views
         ]
         for blocks in zip(*streams, strict=True):
             total = blocks[0]
@@ -89,8 +87,11 @@ def cleaned(runs: Sequence[Trained]) -> tuple[int, ...]:
     )
 
 
-def _view(prepared: Prepared, axes: tuple[int, ...]) -> Prepared:
-    return dataclasses.replace(prepared, image=_mirrored(prepared.image, axes))
+def _seen(predictor: Predictor, prepared: Prepared, axes: tuple[int, ...]) -> Iterator[Array]:
+    """What a network makes of a mirrored view, mirrored back."""
+    view = dataclasses.replace(prepared, image=_mirrored(prepared.image, axes))
+    for block in predictor.blocks(view):
+        yield _mirrored(block, axes)
 
 
 def _mirrored(array: Array, axes: tuple[int, ...]) -> Array:

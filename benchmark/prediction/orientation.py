@@ -97,12 +97,15 @@ def turn_to(
     """
     wanted = np.array([_AXES[code] for code in codes], np.float64).T
     found = _directions(affine)
-    order, signs = _closest(found, wanted)
+    order = _closest(found, wanted)
+    signs = _signs(found, order, wanted)
     through = _through(shape, spacing_mm, stacked=stacked)
     if through is not None and order[2] != through:
-        order, signs = _closest(found, _as_shown(wanted), through)
-        turned = found[:, order] * signs
-        if np.linalg.det(turned) * np.linalg.det(wanted) < 0:
+        x, _, z = wanted.T
+        # Across runs what is most from side to side, down what is most from head to feet.
+        order = _closest(found, np.stack([x, z, np.zeros(3)], axis=1), through)
+        signs = _signs(found, order, _as_shown(wanted))
+        if np.linalg.det(found[:, order] * signs) * np.linalg.det(wanted) < 0:
             signs[2] = -signs[2]
     # From (x, y, z), as headers count, to (z, y, x), as arrays do.
     z, y, x = (2 - axis for axis in reversed(order))
@@ -112,7 +115,9 @@ def turn_to(
 
 def codes_of(affine: Matrix) -> str:
     """Return where x, y and z of a file run, such as ``LPS``; the closest letters if oblique."""
-    order, signs = _closest(_directions(affine), np.eye(3))
+    found = _directions(affine)
+    order = _closest(found, np.eye(3))
+    signs = _signs(found, order, np.eye(3))
     letters = [""] * 3
     for place, (axis, sign) in enumerate(zip(order, signs, strict=True)):
         letters[axis] = ("RL", "AP", "SI")[place][sign < 0]
@@ -147,10 +152,8 @@ def _directions(affine: Matrix) -> Matrix:
     return np.asarray(columns / np.where(lengths > 0, lengths, 1.0), np.float64)
 
 
-def _closest(
-    found: Matrix, wanted: Matrix, through: int | None = None
-) -> tuple[list[int], list[float]]:
-    """Which axis found stands for each wanted one, and whether along it (1) or against it (-1).
+def _closest(found: Matrix, wanted: Matrix, through: int | None = None) -> list[int]:
+    """Which axis found stands for each wanted one, along or against it.
 
     Args:
         found: Directions as columns.
@@ -164,8 +167,13 @@ def _closest(
         total = sum(abs(cosines[axis, place]) for place, axis in enumerate(order))
         if through in (None, order[2]) and total > highest + _TIE:
             best, highest = order, total
-    signs = [-1.0 if cosines[axis, place] < -_TIE else 1.0 for place, axis in enumerate(best)]
-    return list(best), signs
+    return list(best)
+
+
+def _signs(found: Matrix, order: Sequence[int], wanted: Matrix) -> list[float]:
+    """Whether each axis runs along (1) or against (-1) the wanted one that it stands for."""
+    cosines = [found[:, axis] @ wanted[:, place] for place, axis in enumerate(order)]
+    return [-1.0 if cosine < -_TIE else 1.0 for cosine in cosines]
 
 
 def _through(shape: Sequence[int], spacing_mm: Sequence[float], *, stacked: bool) -> int | None:

@@ -44,7 +44,7 @@ def finished(tmp_path: Path, spec: RunSpec) -> Callable[..., str]:
 
         mine = dataclasses.replace(spec, dataset=dataset, **changes)
         folder = tmp_path / "results" / "runs" / mine.key
-        (folder / "predictions").mkdir(parents=True)
+        (folder / "predictions").mkdir(parents=True, exist_ok=True)
         mask = np.zeros((4, 4, 4)[:dims_of_masks], np.uint8)
         nib.save(nib.Nifti1Image(mask, affine), folder / "predictions" / "a.nii.gz")
         (folder / WEIGHTS).write_bytes(b"")

@@ -7,7 +7,7 @@ import itertools
 import nibabel as nib
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from scipy.spatial.transform import Rotation
@@ -59,22 +59,43 @@ def test_every_order_and_flip_comes_to_the_same_array_and_back(trained):
         np.testing.assert_array_equal(result, expected, err_msg=codes)
 
 
-@given(
-    angle=st.floats(-40, 40), axis=st.tuples(*[st.floats(-1, 1)] * 3).filter(lambda v: any(v)),
-    codes=st.sampled_from(CODES), steps=st.tuples(*[st.floats(0.4, 1.4)] * 3),
-)  # fmt: skip
-def test_an_oblique_image_takes_the_closest_of_the_48(angle, axis, codes, steps):
-    upright = nib.orientations.inv_ornt_aff(axcodes2ornt(tuple(codes)), (4, 5, 6))
-    upright = upright @ np.diag([*steps, 1.0])
+def tilted(affine, angle, axis):
     tilt = np.eye(4)
-    norm = np.linalg.norm(axis)
-    tilt[:3, :3] = Rotation.from_rotvec(np.radians(angle) * np.array(axis) / norm).as_matrix()
-    image = nib.Nifti1Image(np.zeros((4, 5, 6), np.uint8), tilt @ upright)
-    straight = nib.Nifti1Image(np.zeros((4, 5, 6), np.uint8), upright)
-    assert codes_of(image.affine) == codes_of(straight.affine)
-    assert turned(image, "LPS")[0] == turned(straight, "LPS")[0]
+    rotation = Rotation.from_rotvec(np.radians(angle) * np.array(axis) / np.linalg.norm(axis))
+    tilt[:3, :3] = rotation.as_matrix()
+    return tilt @ affine
 
 
+@settings(deadline=None, max_examples=60)
+@given(
+    angle=st.floats(-40, 40),
+    axis=st.tuples(*[st.floats(-1, 1)] * 3).filter(lambda vector: np.linalg.norm(vector) > 0.1),
+    codes=st.sampled_from(CODES),
+    steps=st.tuples(*[st.floats(0.7, 1.0)] * 3),
+)
+def test_an_oblique_image_takes_the_closest_of_the_48(angle, axis, codes, steps):
+    upright = reoriented(np.zeros((4, 5, 6), np.uint8), np.diag([*steps, 1.0]), codes)
+    oblique = nib.Nifti1Image(np.asarray(upright.dataobj), tilted(upright.affine, angle, axis))
+    assert codes_of(oblique.affine) == codes_of(upright.affine) == codes
+    assert turned(oblique, "LPS")[0] == turned(upright, "LPS")[0]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    angle=st.floats(-25, 25),
+    axis=st.tuples(*[st.floats(-1, 1)] * 3).filter(lambda vector: np.linalg.norm(vector) > 0.1),
+    codes=st.sampled_from(CODES),
+    thick=st.sampled_from([0, 1, 2]),
+)
+def test_a_tilt_does_not_turn_thick_slices(angle, axis, codes, thick):
+    steps = [1.4, 1.4, 1.4]
+    steps[thick] = 8.0
+    upright = reoriented(np.zeros((4, 5, 6), np.uint8), np.diag([*steps, 1.0]), codes)
+    oblique = nib.Nifti1Image(np.asarray(upright.dataobj), tilted(upright.affine, angle, axis))
+    assert turned(oblique, "LPS")[0] == turned(upright, "LPS")[0]
+
+
+@settings(deadline=None, max_examples=60)
 @given(st.floats(0, 360), st.floats(0, 180), st.floats(0, 360), st.sampled_from([0, 1, 2]))
 def test_thick_slices_stay_slices_in_any_plane_of_a_patient_and_are_never_mirrored(a, b, c, axis):
     steps = [1.5, 1.5, 1.5]
