@@ -199,12 +199,15 @@ def server(template, tmp_path_factory):
             start_new_session=True,
         )  # fmt: skip
     try:
-        for _ in range(600):
+        deadline = time.monotonic() + 240  # a busy machine takes minutes to import it
+        while True:
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5):
                     break
             except OSError:
-                assert process.poll() is None, (folder / "log").read_text()
+                log = (folder / "log").read_text()
+                assert process.poll() is None, log
+                assert time.monotonic() < deadline, f"the server does not come up: {log}"
                 time.sleep(0.1)
         yield f"http://127.0.0.1:{port}"
     finally:
