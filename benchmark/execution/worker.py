@@ -180,7 +180,7 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
 
             record["init_from"] = start_from(
                 model, spec, order.results,
-                classes=info.classes, release=order.release, tested=record["split"]["test"],
+                classes=info.classes, release=order.release, tested={by_id[case].patient for case in split.test},
             )  # fmt: skip
 
     def tell_epoch(event: dict[str, Any]) -> None:
