@@ -51,12 +51,13 @@ def run_plan(
     executor = executor or LocalExecutor()
     devices = max((run.spec.protocol.devices for run in plan.pending), default=1)
     slots = executor.slots(jobs, devices=devices)
+    at_home = jobs if isinstance(executor, LocalExecutor) else None
     show_header(plan, console, slots=len(slots))
     if plan.pending:
-        code = _execute(plan, results, console, executor, slots, jobs)
+        code = _execute(plan, results, console, executor, slots, at_home)
     else:
         console.print("Nothing to run: every run of the plan has its record.")
-        well, interrupted = _follow(plan, results, console, jobs)
+        well, interrupted = _follow(plan, results, console, at_home)
         records = reporting.plan_records(plan, results, console)
         if not reporting.is_up_to_date(records, results):
             reporting.write(records, results)
@@ -72,7 +73,7 @@ def _execute(
     console: Console,
     executor: Executor,
     slots: Sequence[Slot],
-    jobs: int | None,
+    at_home: int | None,
 ) -> int:
     from benchmark.tracking.live import Tracker
 
@@ -92,7 +93,7 @@ def _execute(
         executed, interrupted = _schedule(plan, results, console, executor, slots, tracker)
         well = True
         if not interrupted:
-            well, interrupted = _follow(plan, results, console, jobs)
+            well, interrupted = _follow(plan, results, console, at_home)
         records = reporting.plan_records(plan, results, console)
         files = reporting.write(records, results)
     finally:

@@ -180,7 +180,8 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
 
             record["init_from"] = start_from(
                 model, spec, order.results,
-                classes=info.classes, release=order.release, tested={by_id[case].patient for case in split.test},
+                classes=info.classes, release=order.release,
+                tested={by_id[case].patient for case in split.test},
             )  # fmt: skip
 
     def tell_epoch(event: dict[str, Any]) -> None:
@@ -193,7 +194,7 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
         fitted = fit(
             model, spec, training, validation,
             classes=classes, device=device, folder=order.folder, emit=tell_epoch,
-            meter=find_meter(gpus=int(device.kind == "gpu")),
+            meter=find_meter(gpus=device.count if device.kind == "gpu" else 0),
         )  # fmt: skip
     watch.spans["train_s"] += fitted.earlier_s
     record["resumed"] = list(fitted.resumed)
@@ -252,7 +253,9 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
             progress=progress(emit, "evaluating"),
         )  # fmt: skip
     with watch.span("speed_s"):
-        record["timing"] |= measure_speed(predictor, train_s=watch.spans["train_s"])
+        record["timing"] |= measure_speed(
+            predictor, train_s=watch.spans["train_s"], devices=device.count
+        )
     inference_ms = 1e3 * np.asarray(evaluation.inference_s)
     record["timing"] |= {
         "inference_ms_p50": float(np.percentile(inference_ms, 50)),

@@ -81,9 +81,13 @@ def carry_out(order: Order, emit: Emit) -> dict[str, Any]:
                 record["status"] = "ok"
         except Exception as error:
             record |= _failure(error)
+        from benchmark.training import devices
+
         record["timing"] = {"total_s": time.perf_counter() - begin}
         record["environment"] = {
-            **environment.describe(), "device": trained.record["environment"].get("device"),
+            **environment.describe(),
+            # The precision of the run, on the device of this machine.
+            "device": {**(trained.record["environment"].get("device") or {}), **devices.here()},
         }  # fmt: skip
         _close(folder, record, emit, task)
     return dict(trained.record)

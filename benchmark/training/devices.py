@@ -1,6 +1,7 @@
 """The device at hand: what it is, and which precision and compilation suit it.
 
-Only this file and ``distribution.py`` may speak to a backend directly.
+Only this file and ``distribution.py`` speak to a backend directly, and ``architectures/kernels.py``
+where TensorFlow's own kernels are faster.
 """
 
 from __future__ import annotations
@@ -103,6 +104,12 @@ def configure(
         deterministic=deterministic,
         count=devices,
     )
+
+
+def here() -> dict[str, str]:
+    """Return kind and name of the device of this process, as a record has them."""
+    gpu = _gpu_name()
+    return {"kind": "cpu" if gpu is None else "gpu", "name": gpu or processor_name()}
 
 
 def peak_device_mib() -> float | None:
