@@ -29,8 +29,8 @@ VERSION = 1
 
 # Size of the grains of speckle: about the axial and lateral resolution of a cardiac probe.
 GRAIN_MM = 0.7
-# The order of the polynomial of a bias field, as in TorchIO (Pérez-García et al., 2021).
-_ORDER = 3
+# Most half-waves of a bias field across the image: coils are wide.
+_HALF_WAVES = 2
 _PERCENTILES = (0.5, 99.5)
 
 
@@ -116,18 +116,17 @@ def _speckle(
 def _bias_field(
     image: Array, spacing_mm: Sequence[float], level: float, rng: np.random.Generator
 ) -> Array:
-    """A smooth gain, a polynomial in the logarithm, between 1 / level and level."""
+    """A smooth gain between 1 / level and level: a few long waves across the image."""
     axes = np.meshgrid(
-        *(np.linspace(-1.0, 1.0, size, dtype=np.float32) for size in image.shape),
+        *(np.linspace(0.0, np.pi, size, dtype=np.float32) for size in image.shape),
         indexing="ij", sparse=True,
     )  # fmt: skip
     field = np.zeros(image.shape, np.float32)
-    for powers in itertools.product(range(_ORDER + 1), repeat=image.ndim):
-        if 0 < sum(powers) <= _ORDER:
-            term: Array = np.asarray(rng.uniform(-1.0, 1.0), np.float32)
-            for axis, power in zip(axes, powers, strict=True):
-                term = term * axis**power
-            field += term
+    for halves in itertools.product(range(_HALF_WAVES + 1), repeat=image.ndim):
+        if 0 < sum(halves) <= _HALF_WAVES:
+            amplitude, phase = rng.uniform(-1.0, 1.0), rng.uniform(0.0, 2 * np.pi)
+            angle = sum(count * axis for count, axis in zip(halves, axes, strict=True)) + phase
+            field += np.asarray(amplitude * np.cos(angle), np.float32)
     field /= max(float(np.abs(field).max()), 1e-6)
     return np.asarray(image * np.exp(math.log(level) * field), np.float32)
 
