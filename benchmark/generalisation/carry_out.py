@@ -49,6 +49,8 @@ def carry_out(order: Order, emit: Emit) -> dict[str, Any]:
         order: A finished run and what is to be done with it.
         emit: Receives ``stage`` and ``progress``, and ``followed`` after each task.
     """
+    from benchmark.training import devices
+
     trained = open_run(order.folder)
     tasks = [from_plain(plain) for plain in order.tasks]
     emit({"event": "stage", "stage": "building the network"})
@@ -81,8 +83,6 @@ def carry_out(order: Order, emit: Emit) -> dict[str, Any]:
                 record["status"] = "ok"
         except Exception as error:
             record |= _failure(error)
-        from benchmark.training import devices
-
         record["timing"] = {"total_s": time.perf_counter() - begin}
         record["environment"] = {
             **environment.describe(),

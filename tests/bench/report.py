@@ -31,7 +31,9 @@ class Section:
         """For a terminal."""
         table = [self.columns, *self.rows]
         widths = [max(len(row[i]) for row in table) for i in range(len(self.columns))]
-        lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in table]
+        lines = [
+            "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in table
+        ]
         return "\n".join(["", self.title, "", *lines, "", *self.notes])
 
     def markdown(self) -> str:
