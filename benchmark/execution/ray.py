@@ -72,7 +72,7 @@ def connected(
     try:
         nodes = [
             Node(int(node["Resources"].get("CPU", 0)), int(node["Resources"].get("GPU", 0)))
-            for node in ray.nodes()  # type: ignore[no-untyped-call]
+            for node in ray.nodes()
             if node["Alive"]
         ]
         yield RayExecutor(share_out(nodes, cpus=cpus, gpus=gpus))

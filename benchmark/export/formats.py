@@ -123,7 +123,7 @@ def _write_onnx(network: Any, path: Path, properties: Mapping[str, Any]) -> None
 
 
 def _load_onnx(path: Path) -> Apply:
-    import onnxruntime  # type: ignore[import-untyped]
+    import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     return lambda images: np.asarray(session.run([OUTPUT], {INPUT: images})[0], np.float32)
