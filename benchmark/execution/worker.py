@@ -204,9 +204,8 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
         "earlier_s": fitted.earlier_s,
         "peak_device_mib": devices.peak_device_mib(),
     }
-    model.load_weights(fitted.weights)
     predictor = Predictor(
-        model,
+        fitted.folded,
         spec.patch,
         batch_size=spec.batch_size,
         overlap=protocol.overlap,

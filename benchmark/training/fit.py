@@ -14,6 +14,7 @@ from typing import Any
 
 import keras
 
+from architectures.folding import Folded
 from benchmark.data.cache import CachedCase
 from benchmark.data.pipeline import Batch, training_batches, validation_batches
 from benchmark.evaluation.inference import Predictor
@@ -40,6 +41,7 @@ class Fitted:
 
     Attributes:
         weights: File with the weights of the best epoch.
+        folded: The network with these weights, for prediction alone.
         best_epoch: Number of that epoch, from 1.
         validation_dice: Its Dice on the validation patches.
         step_s: Wall time of every gradient step, from the request for its batch to its loss.
@@ -53,6 +55,7 @@ class Fitted:
     """
 
     weights: Path
+    folded: Folded
     best_epoch: int
     validation_dice: float
     step_s: list[float]
@@ -105,7 +108,8 @@ def fit(
     budget = Budget.of(spec.protocol, epoch_steps(training, spec.protocol))
     folder.mkdir(parents=True, exist_ok=True)
     compile_model(model, spec, classes, device)
-    predictor = Predictor(model, spec.patch, batch_size=spec.batch_size, overlap=0.0)
+    folded = Folded(model)
+    predictor = Predictor(folded, spec.patch, batch_size=spec.batch_size, overlap=0.0)
     checks = validation_batches(
         validation,
         patch=spec.patch,
@@ -130,6 +134,7 @@ def fit(
         while not _ended(budget, state):
             row = _epoch(model, stream, budget, state, spec.protocol.learning_rate, emit)
             begin = time.perf_counter()
+            folded.refresh()
             dice = patch_dice(predictor, checks, classes)
             row |= {"validation_dice": dice, "validation_s": time.perf_counter() - begin}
             if dice >= state.best_dice:  # of equals the later, which has trained longer
@@ -141,10 +146,12 @@ def fit(
             write_table(folder / "epochs.csv", state.rows, EPOCH_COLUMNS)
             emit({"event": "epoch", **row, "share": _share(budget, state)})
     assign(model.variables, state.best)
+    folded.refresh()
     _save(model, folder / "best.weights.h5")
     reached = budget.reached(state.rows[-1]["validation_dice"])
     return Fitted(
         weights=folder / "best.weights.h5",
+        folded=folded,
         best_epoch=state.best_epoch,
         validation_dice=state.best_dice,
         step_s=state.step_s,
