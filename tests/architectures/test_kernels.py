@@ -105,7 +105,9 @@ def test_volumes_are_convolved_as_by_keras(depth, channels, filters, kernel, pol
     rng = np.random.default_rng(1)
     x = rng.normal(size=shape).astype("float32")
     upstream = rng.normal(size=(*shape[:-1], filters)).astype("float32")
-    for expected, found in zip(outcome(plain, x, upstream), outcome(ours, x, upstream), strict=True):
+    for expected, found in zip(
+        outcome(plain, x, upstream), outcome(ours, x, upstream), strict=True
+    ):
         assert relative(found, expected) < TOLERANCE[policy]
 
 

@@ -116,7 +116,8 @@ def main() -> None:
         from benchmark.training.devices import backend_version
 
         return {
-            "framework": f"Keras {keras.__version__}, {keras.backend.backend()} {backend_version()}",
+            "framework": f"Keras {keras.__version__}, {keras.backend.backend()} "
+            f"{backend_version()}",
             "gmacs": side[0].gmacs,
         }
 

@@ -135,18 +135,14 @@ class VNet(nn.Module):
             nn.Conv3d(1, filters, 5, padding=2, bias=False), nn.BatchNorm3d(filters)
         )
         self.act = nn.PReLU(filters)
-        self.down = nn.ModuleList(
-            volume_unit(w, 2 * w, 2, 2) for w in widths[:-1]
-        )
+        self.down = nn.ModuleList(volume_unit(w, 2 * w, 2, 2) for w in widths[:-1])
         self.encoder = nn.ModuleList(
             Repeated(w, count) for w, count in zip(widths[1:], (1, 2, 3, 2), strict=True)
         )
         # A stage up gives twice its skip's channels: half from below, half from the skip.
         below = [*(2 * w for w in widths[1:-1]), widths[-1]]
         self.up = nn.ModuleList(
-            nn.Sequential(
-                nn.ConvTranspose3d(b, w, 2, 2), nn.BatchNorm3d(w), nn.PReLU(w)
-            )
+            nn.Sequential(nn.ConvTranspose3d(b, w, 2, 2), nn.BatchNorm3d(w), nn.PReLU(w))
             for b, w in zip(below, widths[:-1], strict=True)
         )
         self.decoder = nn.ModuleList(
@@ -258,5 +254,6 @@ class Peer:
 
 if __name__ == "__main__":
     serve(
-        Peer, lambda: {"framework": f"PyTorch {torch.__version__}", "threads": torch.get_num_threads()}
+        Peer,
+        lambda: {"framework": f"PyTorch {torch.__version__}", "threads": torch.get_num_threads()},
     )
