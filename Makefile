@@ -4,7 +4,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 PYTHON3 ?= python3
 IN := . .venv/bin/activate &&
 
-.PHONY: run test faults check setup clean
+.PHONY: run test faults check bench setup clean
 # A machine with an NVIDIA driver gets TensorFlow with CUDA.
 EXTRAS := $(if $(shell command -v nvidia-smi 2>/dev/null),--extra gpu)
 
@@ -19,6 +19,10 @@ faults: setup  ## harmed runs, real servers, a browser (a quarter of an hour)
 
 check: setup  ## formatting, lint, types
 	$(IN) ruff format --check . && ruff check . && mypy
+
+bench: setup  ## our networks against PyTorch's on this machine, and the input pipeline (no test)
+	$(UV) sync --locked --quiet --group peers $(EXTRAS)
+	$(IN) python -m tests.bench $(BENCH)
 
 setup: .venv/.installed  ## install the locked environment into .venv
 

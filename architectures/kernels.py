@@ -161,7 +161,7 @@ def _planes(x: Any) -> Any:
 
 
 def _conv3d_to_few(x: Any, kernel: Any) -> Any:
-    """Convolves each plane with every plane of the kernel at once, and adds what belongs together."""
+    """Convolves each plane with all planes of the kernel at once; adds what belongs together."""
     import tensorflow as tf
 
     planes, rows, columns, channels, filters = kernel.shape

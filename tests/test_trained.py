@@ -93,8 +93,9 @@ def test_the_network_has_the_weights_and_the_precision_of_the_run(tmp_path, fini
     image = np.random.default_rng(0).random((1, *spec.patch, 1), dtype=np.float32)
     predictor = trained.predictor()
     np.testing.assert_allclose(predictor.logits(image), made(image), atol=1e-5)
-    assert not predictor.model.jit_compile  # a device without XLA, as in training
-    assert predictor.model.dtype_policy.name == "float32"
+    network = trained.network()
+    assert not network.jit_compile  # a device without XLA, as in training
+    assert network.dtype_policy.name == "float32"
 
 
 def test_weights_of_another_network_are_refused(tmp_path, finished, spec):

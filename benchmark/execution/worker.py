@@ -224,9 +224,8 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
         fitted.weights.unlink()
         record["summary"] = chosen
         return
-    model.load_weights(fitted.weights)
     predictor = Predictor(
-        model,
+        fitted.network,
         spec.patch,
         batch_size=spec.batch_size,
         overlap=protocol.overlap,

@@ -15,6 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from architectures.folding import Folded
 from benchmark.data.cache import CachedCase
 from benchmark.data.pipeline import Batch, training_batches, validation_batches
 from benchmark.evaluation.inference import Predictor
@@ -42,6 +43,7 @@ class Fitted:
 
     Attributes:
         weights: File with the weights of the best epoch.
+        network: With these weights, for prediction alone.
         best_epoch: Number of that epoch, from 1.
         validation_dice: Its Dice on the validation patches.
         step_s: Wall time of every gradient step, from the request for its batch to its loss.
@@ -57,6 +59,7 @@ class Fitted:
     """
 
     weights: Path
+    network: Any
     best_epoch: int
     validation_dice: float
     step_s: list[float]
@@ -113,7 +116,9 @@ def fit(
     budget = Budget.of(spec.protocol, epoch_steps(training, spec.protocol))
     folder.mkdir(parents=True, exist_ok=True)
     compile_model(model, spec, classes, device)
-    predictor = Predictor(model, spec.patch, batch_size=spec.batch_size, overlap=0.0)
+    # Several devices share a batch by way of the model's own step.
+    network = Folded(model) if device.count == 1 else model
+    predictor = Predictor(network, spec.patch, batch_size=spec.batch_size, overlap=0.0)
     checks = validation_batches(
         validation,
         patch=spec.patch,
@@ -140,6 +145,7 @@ def fit(
         while not _ended(budget, state):
             row = _epoch(model, stream, budget, state, spec.protocol.learning_rate, emit, meter)
             begin = time.perf_counter()
+            _refresh(network)
             dice = patch_dice(predictor, checks, classes)
             row |= {"validation_dice": dice, "validation_s": time.perf_counter() - begin}
             if dice >= state.best_dice:  # of equals the later, which has trained longer
@@ -152,10 +158,12 @@ def fit(
             write_table(folder / "epochs.csv", state.rows, EPOCH_COLUMNS)
             emit({"event": "epoch", **row, "share": _share(budget, state)})
     assign(model.variables, state.best)
+    _refresh(network)
     _save(model, folder / WEIGHTS)
     reached = budget.reached(state.rows[-1]["validation_dice"])
     return Fitted(
         weights=folder / WEIGHTS,
+        network=network,
         best_epoch=state.best_epoch,
         validation_dice=state.best_dice,
         step_s=state.step_s,
@@ -246,6 +254,11 @@ def epoch_steps(training: Sequence[CachedCase], protocol: Protocol) -> int:
     slices = sum(int(cached.prepared.image.shape[0]) for cached in training)
     least, most = protocol.steps_per_epoch
     return min(max(math.ceil(slices / protocol.batch_size_2d), least), most)
+
+
+def _refresh(network: Any) -> None:
+    if isinstance(network, Folded):
+        network.refresh()
 
 
 def _save(model: keras.Model, path: Path) -> None:

@@ -6,12 +6,14 @@ One step of ours, one of theirs, and so on: what disturbs the machine disturbs b
 from __future__ import annotations
 
 import argparse
+import importlib
+import importlib.util
 import sys
 from pathlib import Path
 
 from tests.bench import report
 from tests.bench.race import KINDS, ROOT, race
-from tests.bench.settings import PRECISIONS, REFERENCE, WIDTHS
+from tests.bench.settings import PRECISIONS, REFERENCE, WIDTHS, say
 
 
 def main() -> None:
@@ -32,7 +34,7 @@ def main() -> None:
     if options.only != "pipeline":
         results = []
         rates = report.rates(str(ROOT), options.peer_python) if not options.against else {}
-        print(report.HEADER, flush=True)
+        say(report.HEADER)
         for name in options.networks:
             for precision in options.precisions:
                 for result in race(
@@ -44,14 +46,27 @@ def main() -> None:
                     kinds=options.kinds,
                     other_root=options.against,
                 ):
-                    print(report.line(result), flush=True)
+                    say(report.line(result))
                     results.append(result)
         sections += report.networks(results, rates)
+    if options.only != "nets" and not options.against:
+        sections += pipeline_sections()
     for section in sections:
-        print(section.text())
+        say(section.text())
     if options.markdown:
         text = "\n".join(section.markdown() for section in sections)
         options.markdown.write_text(text, encoding="utf-8")
+
+
+def pipeline_sections() -> list[report.Section]:
+    """The figures of the input pipeline, where this checkout measures them.
+
+    `tests/bench/pipeline.py` gives them as `rows()`: cells of a table, the first row its head.
+    """
+    if importlib.util.find_spec("tests.bench.pipeline") is None:
+        return []
+    head, *rows = importlib.import_module("tests.bench.pipeline").rows()
+    return [report.Section("Input pipeline", head, rows)]
 
 
 if __name__ == "__main__":

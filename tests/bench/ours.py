@@ -18,6 +18,7 @@ class Ours:
     def __init__(self, setting: Setting, precision: str) -> None:
         import architectures
         from architectures.cost import multiply_accumulates, trainable_parameters
+        from architectures.folding import Folded
         from benchmark.evaluation.inference import Predictor
         from benchmark.training import devices
         from benchmark.training.state import State
@@ -36,7 +37,8 @@ class Ours:
         self.state = State()
         self.image, mask = setting.data()
         self.stream = itertools.repeat((self.image, mask))
-        self.predictor = Predictor(self.model, setting.size, batch_size=setting.batch, overlap=0.0)
+        folded = Folded(self.model)
+        self.predictor = Predictor(folded, setting.size, batch_size=setting.batch, overlap=0.0)
 
     def train(self) -> float:
         """Take the step of the training loop."""
@@ -114,7 +116,8 @@ def main() -> None:
         from benchmark.training.devices import backend_version
 
         return {
-            "framework": f"Keras {keras.__version__}, {keras.backend.backend()} {backend_version()}",
+            "framework": f"Keras {keras.__version__}, {keras.backend.backend()} "
+            f"{backend_version()}",
             "gmacs": side[0].gmacs,
         }
 

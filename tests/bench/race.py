@@ -32,7 +32,7 @@ class Worker:
     def __init__(
         self, module: str, python: str, arguments: Sequence[str], root: Path = ROOT
     ) -> None:
-        self._log = tempfile.TemporaryFile("w+")
+        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115  closed by `end`
         self._process = subprocess.Popen(
             [python, "-m", module, *arguments],
             cwd=root,

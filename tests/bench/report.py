@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tests.bench import machine
 from tests.bench.race import KINDS, Result
+from tests.bench.settings import say
 
 GOALS = {"float32": 1.15, "bfloat16": 1.0}
 GEMM_SHARE = 0.70  # of U-Net's float32 training
@@ -70,7 +71,7 @@ HEADER = "  ".join(name.ljust(width) for name, width in zip(COLUMNS, WIDTHS, str
 def rates(root: str, peer_python: str) -> dict[str, float]:
     """The machine's rate of matrix products by library; printed as well."""
     found = machine.measure(root, peer_python)
-    print(f"float32 products of {machine.SIZE}² matrices: {_rates(found)} GFLOP/s", flush=True)
+    say(f"float32 products of {machine.SIZE}² matrices: {_rates(found)} GFLOP/s")
     return found
 
 
@@ -89,8 +90,9 @@ def networks(results: Sequence[Result], found: dict[str, float]) -> list[Section
             rate = 3 * 2 * result.gmacs / statistics.median(result.ours)
             best = max(found.values())
             notes.append(
-                f"U-Net's float32 training runs at {rate:.0f} GFLOP/s: {100 * rate / best:.0f} % of "
-                f"the machine's best rate of float32 matrix products (goal {100 * GEMM_SHARE:.0f} "
+                f"U-Net's float32 training runs at {rate:.0f} GFLOP/s, {100 * rate / best:.0f} % "
+                f"of the machine's best rate of float32 matrix products "
+                f"(goal {100 * GEMM_SHARE:.0f} "
                 f"%; {_rates(found)} GFLOP/s)."
             )
     return [Section("Networks", COLUMNS, [cells(result) for result in results], notes)]

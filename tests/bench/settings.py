@@ -94,12 +94,18 @@ def serve(build: Callable[[Setting, str], Side], about: Callable[[], dict[str, A
     side = build(setting, precision)
     answer: dict[str, Any] = {"build_s": time.perf_counter() - begin}
     answer |= {"parameters": side.parameters, **about()}
-    print(json.dumps(answer), flush=True)
+    say(json.dumps(answer))
     for line in sys.stdin:
         begin = time.perf_counter()
         value = side.train() if line.strip() == "train" else float(side.infer().mean())
         answer = {"s": time.perf_counter() - begin, "value": value, "peak_mib": peak_mib()}
-        print(json.dumps(answer), flush=True)
+        say(json.dumps(answer))
+
+
+def say(text: str) -> None:
+    """Write a line at once, to whoever reads it."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def peak_mib() -> float:

@@ -49,11 +49,11 @@ def steps(monkeypatch, tmp_path):
     def fake_fit(*_, **__):
         log.append("fit")
         return fit.Fitted(
-            tmp_path / "w", 1, 0.5, [1.0] * 4, [0.1] * 4, [4.0],
+            tmp_path / "w", None, 1, 0.5, [1.0] * 4, [0.1] * 4, [4.0],
             epoch_steps=[4], energy_j={"cpu": 40.0, "gpu": 2.0},
         )  # fmt: skip
 
-    def fake_speed(predictor, *, train_s):
+    def fake_speed(predictor, *, train_s, devices):
         log.append("speed")
         return {"throughput_per_s": 80.0, "throughput_batch": predictor.batch_size}
 
@@ -178,7 +178,7 @@ def test_record_says_how_the_budget_was_used_and_where_it_was_resumed(
     from benchmark.training import fit
 
     fitted = fit.Fitted(
-        tmp_path / "w", 1, 0.5, [1.0] * 4, [0.1] * 4, [2.0, 2.0],
+        tmp_path / "w", None, 1, 0.5, [1.0] * 4, [0.1] * 4, [2.0, 2.0],
         epoch_steps=[2, 2],
         checkpoint_s=0.3, earlier_s=100.0, resumed=(1,), reached=True, time_to_target_s=4.5,
     )  # fmt: skip
@@ -211,7 +211,7 @@ def test_record_says_what_the_run_cost(steps, spec, tmp_path):
 def test_without_a_meter_energy_is_not_invented(steps, spec, tmp_path, monkeypatch):
     from benchmark.training import fit
 
-    fitted = fit.Fitted(tmp_path / "w", 1, 0.5, [1.0] * 4, [0.1] * 4, [4.0], epoch_steps=[4])
+    fitted = fit.Fitted(tmp_path / "w", None, 1, 0.5, [1.0] * 4, [0.1] * 4, [4.0], epoch_steps=[4])
     monkeypatch.setattr(fit, "fit", lambda *_, **__: fitted)
     assert run(spec, tmp_path)[0]["energy"] == {"train_j": None}
 
