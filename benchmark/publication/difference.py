@@ -47,8 +47,9 @@ def compare_publications(first: Path, second: Path, *, seed: int = 0) -> list[Ch
     """Return what became of each row of the leaderboards.
 
     Rows are matched by dataset, source, architecture and variant; scores are paired by patient, so
-    that the interval is of the change and not of the patients. Where the files (fingerprint) or
-    the protocols differ, that is said: the difference then has more than one cause.
+    that the interval is of the change and not of the patients. Where the protocols differ, that is
+    said: the difference then has more than one cause. Where the files differ (fingerprint), nothing
+    is paired, since the same name need not be the same patient.
 
     Args:
         first: Folder of publication A.
@@ -109,6 +110,9 @@ def _change(cell: Cell, sides: tuple[_Side, _Side], seed: int) -> Change:
     rows = tuple(side.rows.get(cell) for side in sides)
     pairs = pd.concat([side.patients(cell) for side in sides], axis=1, join="inner").to_numpy()
     both = all(row is not None for row in rows)
+    changed = tuple(differing([side.facts(cell) for side in sides])) if both else ()
+    if "fingerprint" in changed:
+        pairs = pairs[:0]
     return Change(
         dataset=cell[0],
         source=cell[1],
@@ -119,7 +123,7 @@ def _change(cell: Cell, sides: tuple[_Side, _Side], seed: int) -> Change:
         difference=bootstrap_mean((pairs[:, 1] - pairs[:, 0]).tolist(), seed=seed)
         if len(pairs)
         else None,
-        protocol=tuple(differing([side.facts(cell) for side in sides])) if both else (),
+        protocol=changed,
     )
 
 

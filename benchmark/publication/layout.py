@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.errors import BenchmarkError
+from benchmark.records import SUMS
 
 PUBLISHED = "published"
 FACTS = "publication.json"
-SUMS = "SHA256SUMS"
 
 # What a run gives to a publication: no masks, no pictures, no weights, no log.
-RUN_FILES = ("record.json", "SHA256SUMS", "cases.csv", "clinical.csv", "epochs.csv")
+RUN_FILES = ("record.json", SUMS, "cases.csv", "clinical.csv", "epochs.csv")
 
 
 def check_name(name: str) -> None:

@@ -14,13 +14,15 @@ import datasets
 from benchmark import __version__
 from benchmark.environment import describe
 from benchmark.errors import BenchmarkError
-from benchmark.publication.layout import FACTS, PUBLISHED, RUN_FILES, SUMS, check_name, checksums
+from benchmark.publication.layout import FACTS, PUBLISHED, RUN_FILES, check_name, checksums
 from benchmark.records import (
+    SUMS,
     cases_frame,
     clinical_frame,
     epochs_frame,
     external_folder,
     read_external,
+    read_followers,
     read_records,
     write_atomic,
     write_json,
@@ -61,16 +63,20 @@ def publish(
     target = home / name
     if target.exists() and not replace:
         raise BenchmarkError(f"{target}: expected a new name, it is taken. Use --replace for that.")
-    records = _reported(results)
+    records, followers = _reported(results)
     home.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=home))
     try:
-        _fill(work, name, records, formats)
+        _fill(work, name, records, followers, formats)
         work.chmod(0o755)
         if target.exists():
             old = work.with_name(f"{work.name}.old")
             target.replace(old)
-            work.replace(target)
+            try:
+                work.replace(target)
+            except OSError:
+                old.replace(target)
+                raise
             shutil.rmtree(old)
         else:
             work.replace(target)
@@ -96,8 +102,8 @@ def make_report(folder: Path, *, formats: Sequence[str]) -> list[Path]:
     )  # fmt: skip
 
 
-def _reported(results: Path) -> Records:
-    """Return the records that the report was made from, as they were then."""
+def _reported(results: Path) -> tuple[Records, Records]:
+    """Return the records that the report was made from, as they were then: runs, followers."""
     path = results / "report" / MADE_FROM
     try:
         noted: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
@@ -105,7 +111,9 @@ def _reported(results: Path) -> Records:
         raise BenchmarkError(
             f"{path}: expected a finished report. Run `python -m benchmark report` first."
         ) from None
-    known = {record["key"]: record for record in (*read_records(results), *read_external(results))}
+    runs = read_records(results)
+    every = (*runs, *read_external(results), *read_followers(runs))
+    known = {record["key"]: record for record in every}
     for key, finished in noted.items():
         record = known.get(key)
         if record is None or (record.get("finished_utc") or "") != finished:
@@ -113,24 +121,27 @@ def _reported(results: Path) -> Records:
                 f"{path}: expected the records it was made from, {key} is gone or newer. Run "
                 "`python -m benchmark report` again."
             )
-    records = [known[key] for key in noted]
+    records = [known[key] for key in noted if "of" not in known[key]]
     if not any(record["status"] == "ok" for record in records):
         raise BenchmarkError(f"{path}: expected at least one run that is ok, found none.")
-    return records
+    return records, [known[key] for key in noted if "of" in known[key]]
 
 
-def _fill(folder: Path, name: str, records: Records, formats: Sequence[str]) -> None:
+def _fill(
+    folder: Path, name: str, records: Records, followers: Records, formats: Sequence[str]
+) -> None:
     for record in records:
         spec = record["spec"]
-        goal = (
+        _copy(
+            record["path"],
             external_folder(folder, spec["architecture"], spec["dataset"])
             if record.get("external")
-            else folder / "runs" / record["key"]
+            else folder / "runs" / record["key"],
         )
-        goal.mkdir(parents=True)
-        for file in RUN_FILES:
-            if (record["path"] / file).is_file():
-                shutil.copyfile(record["path"] / file, goal / file)
+    for record in followers:  # in the folder of the run that each follows
+        run = record["of"]["key"]
+        parts = record["path"].parts
+        _copy(record["path"], folder.joinpath("runs", run, *parts[parts.index(run) + 1 :]))
     files = make_report(folder, formats=formats)
     write_json(folder / "report" / MADE_FROM, made_from(records))
     facts = _facts(name, records, [file.relative_to(folder).as_posix() for file in files])
@@ -138,6 +149,13 @@ def _fill(folder: Path, name: str, records: Records, formats: Sequence[str]) -> 
     write_atomic(folder / "README.md", _readme(facts, records))
     sums = checksums(folder)
     write_atomic(folder / SUMS, "".join(f"{digest}  {file}\n" for file, digest in sums.items()))
+
+
+def _copy(source: Path, goal: Path) -> None:
+    goal.mkdir(parents=True)
+    for file in RUN_FILES:
+        if (source / file).is_file():
+            shutil.copyfile(source / file, goal / file)
 
 
 def _facts(name: str, records: Records, files: Sequence[str]) -> dict[str, Any]:

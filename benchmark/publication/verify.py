@@ -14,9 +14,9 @@ from typing import Any
 from benchmark.errors import BenchmarkError
 from benchmark.evaluation.cases import foreground_mean
 from benchmark.experiment.spec import RunSpec
-from benchmark.publication.layout import SUMS, checksums, read_facts
+from benchmark.publication.layout import checksums, read_facts
 from benchmark.publication.publish import make_report
-from benchmark.records import read_external, read_records
+from benchmark.records import SUMS, read_external, read_followers, read_records
 
 # Sums in another order (another version of a library, another processor) differ in the last digits.
 TOLERANCE = 1e-9
@@ -40,17 +40,22 @@ def verify(folder: Path) -> list[str]:
     facts = read_facts(folder)
     faults = list(_sums(folder))
     damaged: list[str] = []
+    runs = read_records(folder, on_damage=damaged.append)
     records = [
-        *read_records(folder, on_damage=damaged.append),
+        *runs,
         *read_external(folder, damaged.append),
+        *read_followers(runs, damaged.append),
     ]
-    faults += damaged
     found = {record["key"]: record.get("finished_utc") or "" for record in records}
     for key in sorted(set(facts["runs"]) ^ set(found)):
         where = "listed, but not there" if key in facts["runs"] else "there, but not listed"
         faults.append(f"run {key}: {where}")
     for record in records:
-        faults += _record(record)
+        try:
+            faults += _record(record)
+        except (KeyError, TypeError, ValueError) as error:
+            damaged.append(f"run {record['key']}: not a whole record ({error!r})")
+    faults += damaged
     if damaged:
         return faults  # tables of what is left would differ everywhere
     with tempfile.TemporaryDirectory() as scratch:
@@ -97,14 +102,19 @@ def _sums(folder: Path) -> Iterator[str]:
 def _record(record: Mapping[str, Any]) -> Iterator[str]:
     """Say where a record contradicts itself."""
     name = record["key"]
-    if not record.get("external"):
-        spec = RunSpec.from_dict(record["spec"])
-        if spec.key != name or record["path"].name != name:
-            yield f"run {name}: its specification has the key {spec.key}"
-        if spec.protocol_hash != record["protocol_hash"]:
-            yield f"run {name}: its protocol has the hash {spec.protocol_hash}, not the one stated"
-    if record["status"] != "ok" or record.get("external"):
+    if record.get("external") or "of" in record:  # its key and its hash are of another kind
         return
+    if record["status"] == "ok":
+        yield from _means(record)
+    spec = RunSpec.from_dict(record["spec"])
+    if spec.key != name or record["path"].name != name:
+        yield f"run {name}: its specification has the key {spec.key}"
+    if spec.protocol_hash != record["protocol_hash"]:
+        yield f"run {name}: its protocol has the hash {spec.protocol_hash}, not the one stated"
+
+
+def _means(record: Mapping[str, Any]) -> Iterator[str]:
+    """Say where the mean scores of a run are not those of its cases."""
     with (record["path"] / "cases.csv").open(encoding="utf-8", newline="") as file:
         rows: list[dict[str, Any]] = list(csv.DictReader(file))
     for metric in ("dice", "iou"):
@@ -112,7 +122,10 @@ def _record(record: Mapping[str, Any]) -> Iterator[str]:
             row[metric] = float(row[metric] or "nan")
         mean, stated = foreground_mean(rows, metric), record["summary"][metric]
         if not math.isclose(mean, stated, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
-            yield f"run {name}: its cases have the mean {metric} {mean!r}, it states {stated!r}"
+            yield (
+                f"run {record['key']}: its cases have the mean {metric} {mean!r}, it states "
+                f"{stated!r}"
+            )
 
 
 def _table(name: Path, published: Path, made: Path) -> Iterator[str]:

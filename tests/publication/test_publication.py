@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 
+import pandas as pd
 import pytest
 
 from benchmark.cli import main
 from benchmark.errors import BenchmarkError
 from benchmark.publication.difference import compare_publications
-from benchmark.publication.layout import SUMS, checksums
+from benchmark.publication.layout import checksums
 from benchmark.publication.publish import publish
 from benchmark.publication.verify import verify
+from benchmark.records import (
+    SUMS,
+    read_record,
+    read_records,
+    write_json,
+    write_record,
+    write_table,
+)
+from benchmark.reporting import MADE_FROM, made_from
 
 
 @pytest.fixture
@@ -75,13 +84,43 @@ def test_a_run_that_is_gone_or_came_later_is_named(published):
 
 def test_a_record_under_another_specification_is_found(published):
     path = next(published.glob("runs/*/record.json"))
-    record = json.loads(path.read_text())
+    record = read_record(path.parent)
     record["spec"]["seed"] = 5
-    path.write_text(json.dumps(record))
-    own = path.parent / "SHA256SUMS"
-    own.write_text("\n".join(line for line in own.read_text().splitlines() if "record" not in line))
+    write_record(path.parent, record)
     reseal(published)
-    assert verify(published)
+    assert any("its specification has the key" in fault for fault in verify(published))
+
+
+def test_a_record_that_lacks_a_part_is_a_fault_and_no_crash(published):
+    path = next(published.glob("runs/*/record.json"))
+    record = read_record(path.parent)
+    del record["spec"]["fold"]
+    del record["summary"]["iou"]
+    write_record(path.parent, record)
+    reseal(published)
+    assert any("not a whole record" in fault for fault in verify(published))
+
+
+def test_what_followed_a_run_is_published_with_it(results):
+    folder = results(unet=0.9)
+    (run,) = read_records(folder)
+    cases = pd.read_csv(run["path"] / "cases.csv")
+    there = run["path"] / "on" / "camus"
+    write_table(there / "cases.csv", cases.to_dict("records"), cases.columns)
+    spec = run["spec"] | {"dataset": "camus"}
+    axes = {name: run["spec"][name] for name in ("dataset", "source", "fingerprint")}
+    followed = {"key": run["key"], "finished_utc": run["finished_utc"], "release": "",
+                "protocol_hash": run["protocol_hash"], **axes}  # fmt: skip
+    task = {"kind": "test_on", "site": "camus", "dataset": "camus", "source": "phantom",
+            "release": "", "fingerprint": "f",
+            "classes": {"left_ventricle": "left_ventricle"}}  # fmt: skip
+    write_record(there, {**{k: v for k, v in run.items() if k != "path"}, "of": followed,
+                         "task": task, "spec": spec, "key": f"{run['key']}-on-camus"})  # fmt: skip
+    write_json(folder / "report" / MADE_FROM, made_from([run]))
+    publication = publish(folder, "one", formats=())
+    assert (publication / "runs" / run["key"] / "on" / "camus" / "cases.csv").exists()
+    assert (publication / "report" / "generalisation.csv").exists()
+    assert verify(publication) == []
 
 
 def test_a_name_is_taken_once_and_a_stale_report_is_refused(results):
