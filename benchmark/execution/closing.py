@@ -75,8 +75,11 @@ def _reason(worker: Worker) -> tuple[str, str]:
     code, tail = worker.returncode, _tail(worker.log)
     if code is not None and code < 0:
         name = signal.Signals(-code).name
-        if code == -signal.SIGABRT and any(sign in tail.lower() for sign in _OUT_OF_MEMORY):
-            return "oom", f"the allocator gave up ({name}): {_last_line(tail)}"
+        # An allocator aborts after some more words; who watches over a machine's memory kills, and
+        # what came before its own word may be a warning of long ago.
+        said = {-signal.SIGABRT: tail, -signal.SIGKILL: _last_line(tail)}.get(code, "")
+        if any(sign in said.lower() for sign in _OUT_OF_MEMORY):
+            return "oom", f"memory ran out ({name}): {_last_line(tail)}"
         hint = ", as the system does when memory runs out" if code == -signal.SIGKILL else ""
         return "killed", f"the worker was ended by signal {name}{hint}"
     return "error", f"the worker exited with status {code}: {_last_line(tail)}"

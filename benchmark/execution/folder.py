@@ -14,7 +14,7 @@ from benchmark.records import SUMS, WEIGHTS
 
 RECORD = "record.json"
 # They belong to the folder, not to what a worker has made: who holds it, and what was printed.
-_STAY = ("lock", "log.txt", "log.earlier.txt")
+_STAY = ("lock", "log.txt", "log.earlier.txt", "tasks.log.txt", "tasks.log.earlier.txt")
 
 
 def clear(folder: Path, *, but: Path | None = None) -> None:
@@ -36,16 +36,17 @@ def clear(folder: Path, *, but: Path | None = None) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def pack(folder: Path, pattern: str = "*") -> bytes:
+def pack(folder: Path, *patterns: str) -> bytes:
     """Return what lies in a run's folder as an uncompressed tar.
 
     Args:
         folder: The run's folder; may be absent.
-        pattern: Which of its files and folders; hidden ones, lock and logs are left out always.
+        patterns: Which of its files and folders, all by default; hidden ones, lock and logs are
+            left out always.
     """
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for path in sorted(folder.glob(pattern)):
+        for path in sorted({path for each in patterns or ("*",) for path in folder.glob(each)}):
             if not (path.name.startswith((".", "partial-")) or path.name in _STAY):
                 tar.add(path, path.name, recursive=True)
     return stream.getvalue()

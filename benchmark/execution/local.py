@@ -156,13 +156,17 @@ def spare_log(results: Path) -> Path:
 
 
 def keep_log(log: Path, path: Path) -> Path:
-    """Give a log its name in the folder of its run; that of an earlier attempt stays beside it."""
-    if log != path:
+    """Give a log its name in the folder of its run; that of an earlier attempt stays beside it.
+
+    A worker that was dismissed before it had a place has no log any more: the one of the attempt
+    before keeps its name.
+    """
+    if log.exists() and log != path:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
-            path.replace(path.with_name("log.earlier.txt"))
-        log = log.rename(path)
-    return log
+            path.replace(path.with_suffix(".earlier.txt"))
+        log.rename(path)
+    return path
 
 
 def remove_spare(log: Path) -> None:

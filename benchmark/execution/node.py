@@ -11,6 +11,7 @@ import dataclasses
 import os
 import queue
 import shutil
+import threading
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -60,6 +61,7 @@ class Station:
         self._inbox: Inbox = queue.Queue()
         self._events: list[dict[str, Any]] = []
         self._ended = False
+        self._starting = threading.Lock()
         self._worker: WorkerProcess
         self._order: Order  # these two from `start` on
 
@@ -71,16 +73,9 @@ class Station:
             parcels: By key, as :func:`pack` makes them: the checkpoints of earlier attempts, and
                 the runs that it needs beside it.
         """
-        if hasattr(self, "_worker"):
-            return
-        order = Order.from_json(line)
-        results = self._own_folder()
-        self._order = dataclasses.replace(order, results=results, scratch=self._scratch)
-        for key, parcel in parcels.items():
-            unpack(parcel, results / "runs" / key)
-        backend = order.spec.protocol.backend
-        self._worker = WorkerProcess(backend, results, self._slot, self._inbox)
-        self._worker.give(self._order)
+        with self._starting:  # a caller whose connection broke may ask while the first goes on
+            if not hasattr(self, "_worker"):
+                self._start(line, parcels)
 
     def listen(self, events: int, log: int, wait_s: float) -> Heard:
         """Return what the worker has said, as soon as it says something.
@@ -131,6 +126,16 @@ class Station:
             shutil.rmtree(self._order.results, ignore_errors=True)
         for file in self._held:
             file.close()
+
+    def _start(self, line: str, parcels: Mapping[str, bytes]) -> None:
+        order = Order.from_json(line)
+        results = self._own_folder()
+        self._order = dataclasses.replace(order, results=results, scratch=self._scratch)
+        for key, parcel in parcels.items():
+            unpack(parcel, results / "runs" / key)
+        backend = order.spec.protocol.backend
+        self._worker = WorkerProcess(backend, results, self._slot, self._inbox)
+        self._worker.give(self._order)
 
     def _take(self, message: tuple[Any, dict[str, Any] | None]) -> None:
         event = message[1]

@@ -23,7 +23,7 @@ from benchmark.errors import BenchmarkError
 from benchmark.execution.executor import Inbox
 from benchmark.execution.luggage import pack_code
 from benchmark.execution.order import Order
-from benchmark.execution.remote import Failed, Lost, RemoteWorker, Unreachable
+from benchmark.execution.remote import Failed, Lost, OutOfMemory, RemoteWorker, Unreachable
 from benchmark.execution.shares import Node, Share, share_out
 from benchmark.execution.slots import Slot
 
@@ -164,6 +164,8 @@ class RaySeat:
             return ray.get(reference)
         except exceptions.ActorUnavailableError as error:
             raise Unreachable(_first_line(error)) from None
+        except exceptions.OutOfMemoryError as error:  # by Ray's watch over the node's memory
+            raise OutOfMemory(_first_line(error)) from None
         except exceptions.RayTaskError as error:
             raise Failed(str(error)) from None
         except exceptions.RayError as error:
@@ -182,32 +184,25 @@ def _bootstrap() -> type:
 
         def open(self) -> str:
             """Unpack the code, make the station, and return the node's name."""
-            import hashlib
-            import io
+            import contextlib
             import os
             import pathlib
-            import shutil
             import socket
+            import stat
             import sys
             import tempfile
-            import uuid
-            import zipfile
 
             scratch = pathlib.Path(tempfile.gettempdir()) / f"cardiac-benchmark-{os.getuid()}"
-            scratch.mkdir(mode=0o700, exist_ok=True)
-            if scratch.stat().st_uid != os.getuid():
+            with contextlib.suppress(FileExistsError):
+                scratch.mkdir(mode=0o700)
+            found = scratch.lstat()  # others may write beside it: a link could lead anywhere
+            if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
                 raise PermissionError(
-                    f"{scratch} on {socket.gethostname()}: expected a folder of our own, found "
-                    "another user's. Set TMPDIR to another place before `ray start`."
+                    f"{scratch} on {socket.gethostname()}: expected a folder of our own, found a "
+                    "link, a file, or another user's. Set TMPDIR to another place before "
+                    "`ray start`."
                 )
-            place = scratch / "code" / hashlib.sha256(self._code).hexdigest()[:16]
-            if not place.exists():
-                fresh = place.with_name(f".{uuid.uuid4().hex}")
-                zipfile.ZipFile(io.BytesIO(self._code)).extractall(fresh)
-                try:
-                    fresh.rename(place)
-                except OSError:  # another was first
-                    shutil.rmtree(fresh)
+            place = self._unpack(scratch)
             # The folder that Ray was started in may hold another version of this project.
             os.chdir(place)
             sys.path.insert(0, str(place))
@@ -215,6 +210,35 @@ def _bootstrap() -> type:
 
             self._station = Station(scratch, cpus=self._cpus, gpus=self._gpus)
             return socket.gethostname()
+
+        def _unpack(self, scratch: Any) -> Any:
+            """Return the folder with the code; remove those that no actor uses."""
+            import fcntl
+            import hashlib
+            import io
+            import shutil
+            import zipfile
+
+            codes = scratch / "code"
+            codes.mkdir(exist_ok=True)
+            place = codes / hashlib.sha256(self._code).hexdigest()[:16]
+            with (scratch / "code.lock").open("ab") as guard:
+                fcntl.flock(guard, fcntl.LOCK_EX)
+                if not place.exists():
+                    fresh = codes / ".fresh"
+                    shutil.rmtree(fresh, ignore_errors=True)  # of one that was killed here
+                    zipfile.ZipFile(io.BytesIO(self._code)).extractall(fresh)
+                    fresh.rename(place)
+                self._used = (place / "used").open("ab")  # for as long as this process lives
+                fcntl.flock(self._used, fcntl.LOCK_SH)
+                for other in (each for each in codes.iterdir() if each.is_dir()):
+                    with (other / "used").open("ab") as used:
+                        try:
+                            fcntl.flock(used, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                        except BlockingIOError:  # it is; so is ours, by ourselves
+                            continue
+                    shutil.rmtree(other, ignore_errors=True)
+            return place
 
         def call(self, method: str, *arguments: Any) -> Any:
             """Call a method of the station."""

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import signal
 import threading
 import time
+import traceback
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,13 +21,13 @@ from benchmark.errors import BenchmarkError
 from benchmark.execution import local
 from benchmark.execution.away import phantom_of
 from benchmark.execution.executor import Inbox
-from benchmark.execution.folder import clear, pack, unpack
+from benchmark.execution.folder import RECORD, clear, pack, unpack
 from benchmark.execution.locks import try_lock
 from benchmark.execution.node import Heard
 from benchmark.execution.order import Order, finished_elsewhere
 from benchmark.execution.slots import Slot
-from benchmark.records import write_atomic
-from benchmark.training.checkpoint import prune
+from benchmark.records import SUMS, WEIGHTS, write_atomic
+from benchmark.training.checkpoint import NAME, prune
 
 # How long a machine is listened to at a time.
 LISTEN_S = 2.0
@@ -33,6 +35,10 @@ LISTEN_S = 2.0
 CHECKPOINT_SHARE = 0.05
 # What a killed worker is given to be gone before its whole machine is given up.
 GRACE_S = 5.0
+# What the folder of a killed worker is given to arrive, which may hold gigabytes.
+COLLECT_S = 600.0
+# Of a run that another builds on: what `benchmark.trained.open_run` and its network read.
+BUILT_ON = (RECORD, SUMS, "*.csv", WEIGHTS)
 
 
 class Lost(Exception):
@@ -47,6 +53,10 @@ class Failed(Exception):
     """What was called there has raised an error; the message names it."""
 
 
+class OutOfMemory(Exception):
+    """The machine has ended the run because its memory ran out; the message says so."""
+
+
 class Seat(Protocol):
     """A place for one run, with a :class:`benchmark.execution.node.Station` in it."""
 
@@ -56,6 +66,7 @@ class Seat(Protocol):
         Raises:
             Lost: The machine is gone.
             Failed: The station cannot be made there.
+            OutOfMemory: It was ended for want of memory.
         """
 
     def call(self, method: str, *arguments: Any) -> Any:
@@ -65,6 +76,7 @@ class Seat(Protocol):
             Lost: The machine is gone.
             Unreachable: It does not answer.
             Failed: The method has raised an error.
+            OutOfMemory: The station was ended for want of memory.
         """
 
     def send(self, method: str, *arguments: Any) -> None:
@@ -98,6 +110,7 @@ class RemoteWorker:
         self._checkpoint = ""
         self._next_checkpoint_s = 0.0
         self._killed_s: float | None = None
+        self._ended = False  # the worker has; its folder is on the way
         self._dismissed = False
         self._thread: threading.Thread | None = None
 
@@ -121,12 +134,15 @@ class RemoteWorker:
         self._seat.send("signal", "terminate")
 
     def kill(self) -> None:
-        """End the worker now; where it does not end, its seat is given up."""
+        """End the worker now; where it does not end, its seat is given up.
+
+        One that has ended is given time to send its folder: the newest checkpoint is in it.
+        """
         now = time.monotonic()
         if self._killed_s is None:
             self._killed_s = now
             self._seat.send("signal", "kill")
-        elif now > self._killed_s + GRACE_S:
+        elif now > self._killed_s + (COLLECT_S if self._ended else GRACE_S):
             self._dismissed = True
             self._seat.give_up()
 
@@ -146,17 +162,21 @@ class RemoteWorker:
         except Lost as error:
             if not self._dismissed:
                 self.lost = f"{self._host or 'its machine'} was lost ({error})"
+        except OutOfMemory as error:  # it would run out again: not lost, and begun nowhere else
+            self._fail(f"out of memory: {error}", -signal.SIGKILL)
         except (Failed, BenchmarkError, OSError) as error:
-            self._fail(error)
+            self._fail(str(error))
+        except Exception:  # an error of ours: of this run alone, and the record will name it
+            self._fail(traceback.format_exc().rstrip())
         finally:
             self._seat.give_up()
             self._printed.close()
             self._inbox.put((self, None))
 
-    def _fail(self, error: Exception) -> None:
-        self.returncode = 1
+    def _fail(self, why: str, returncode: int = 1) -> None:
+        self.returncode = returncode
         with contextlib.suppress(OSError):  # the disk is full: the record will say so
-            self._printed.write(f"{error}\n".encode())
+            self._printed.write(f"{why}\n".encode())
 
     def _ask(self, method: str, *arguments: Any) -> Any:
         """Call a method of the station, again and again while its machine does not answer."""
@@ -186,7 +206,7 @@ class RemoteWorker:
             away = dataclasses.replace(
                 order, root=order.root.absolute(), phantom=phantom_of(order.root)
             )
-            parcels = {key: pack(order.folder.with_name(key)) for key in order.beside}
+            parcels = {key: pack(order.folder.with_name(key), *BUILT_ON) for key in order.beside}
             parcels[order.spec.key] = pack(order.folder, "checkpoint-*.bin")
             self._ask("start", away.to_json(), parcels)
             returncode = self._listen(order)
@@ -205,6 +225,7 @@ class RemoteWorker:
             self._printed.write(heard.log)
             for event in heard.events:
                 self._inbox.put((self, event))
+            self._ended = heard.ended
             if heard.ended and not heard.log:
                 return heard.returncode
             if any(event["event"] == "epoch" for event in heard.events):
@@ -217,7 +238,9 @@ class RemoteWorker:
         found = self._ask("checkpoint", self._checkpoint)
         if found is not None:
             self._checkpoint, content = found
-            write_atomic(order.folder / Path(self._checkpoint).name, content)
+            if not NAME.fullmatch(self._checkpoint):  # it becomes a path here
+                raise Failed(f"expected a checkpoint, {self._host} sent {self._checkpoint!r}")
+            write_atomic(order.folder / self._checkpoint, content)
             prune(order.folder)
             now = time.monotonic()
             self._next_checkpoint_s = now + (now - begin) / CHECKPOINT_SHARE

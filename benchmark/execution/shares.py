@@ -43,8 +43,12 @@ def share_out(nodes: Sequence[Node], *, cpus: int | None = None, gpus: int | Non
         gpus: GPUs that the user wants for a run.
 
     Raises:
-        BenchmarkError: No node has as much.
+        BenchmarkError: No node has as much, or what the user wants is no share.
     """
+    if cpus is not None and cpus < 1:
+        raise BenchmarkError(f"--cpus {cpus}: expected 1 or more for each run.")
+    if gpus is not None and gpus < 0:
+        raise BenchmarkError(f"--gpus {gpus}: expected 0 or more for each run.")
     if gpus is None:
         gpus = 1 if any(node.gpus for node in nodes) else 0
     fit = [node for node in nodes if node.gpus >= gpus and node.cpus >= max(1, cpus or 1)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,9 @@ from benchmark.records import open_atomic
 # Raised whenever what is written changes its meaning.
 FORMAT = 1
 MAGIC = "cardiac-benchmark checkpoint"
+
+# How :func:`path_of` calls them.
+NAME = re.compile(r"checkpoint-[0-9]{6,}\.bin")
 
 # The last one, and the one before for the case that the disk spoils the last.
 KEPT = 2

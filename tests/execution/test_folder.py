@@ -27,7 +27,8 @@ def content(folder):
 def test_what_a_worker_made_arrives_and_what_was_there_goes(tmp_path):
     there, here = tmp_path / "there", tmp_path / "here"
     write(there, **{"record.json": "new", "SHA256SUMS": "s", "predictions__a__b.npz": "mask",
-                    "log.txt": "theirs", "lock": "", ".x.tmp": "h", "partial-b": "h"})  # fmt: skip
+                    "log.txt": "theirs", "tasks.log.earlier.txt": "theirs", "lock": "",
+                    ".x.tmp": "h", "partial-b": "h"})  # fmt: skip
     write(here, **{"record.json": "old", "cases.csv": "old", "predictions__c.npz": "old",
                    "checkpoint-000001.bin": "old", "log.txt": "ours", "lock": ""})  # fmt: skip
     lock = (here / "lock").stat().st_ino
@@ -86,7 +87,8 @@ def member(name, kind=tarfile.REGTYPE, link="", **headers):
     "hostile",
     [
         member("../record.json"), member("/etc/passwd"), member("a/../../b"), member("lock"),
-        member("log.txt"), member(".hidden"), member("a/.b"), member("."), member("./a/.."),
+        member("log.txt"), member("tasks.log.txt"), member(".hidden"), member("a/.b"), member("."),
+        member("./a/.."),
         member("link", tarfile.SYMTYPE, "/etc/passwd"), member("hard", tarfile.LNKTYPE, "lock"),
         member("device", tarfile.CHRTYPE), member("pipe", tarfile.FIFOTYPE),
         member("holes", tarfile.GNUTYPE_SPARSE),

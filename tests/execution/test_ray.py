@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import io
+import os
 import socket
+import sys
+import tempfile
 import threading
 import time
+import zipfile
 
 import pytest
 
 from benchmark.cli import main
 from benchmark.errors import BenchmarkError
 from benchmark.execution import ray
+from benchmark.execution.remote import Lost, OutOfMemory
 
 
 def test_an_absent_ray_names_the_extra(monkeypatch):
@@ -91,3 +97,82 @@ def test_jobs_are_the_places_or_what_is_asked():
     assert len(executor.slots(7)) == 7
     with pytest.raises(BenchmarkError, match="--jobs 0"):
         executor.slots(0)
+
+
+def test_runs_on_more_devices_than_they_ask_for_are_refused():
+    executor = object.__new__(ray.RayExecutor)
+    executor.share = ray.Share(2, 2, 3)
+    assert len(executor.slots(None, devices=2)) == 3
+    with pytest.raises(BenchmarkError, match=r"devices: 3: .* asks for 2\. Use --gpus 3"):
+        executor.slots(None, devices=3)
+
+
+def test_a_run_that_ray_ended_for_want_of_memory_is_not_lost(monkeypatch):
+    import ray as package
+    from ray import exceptions
+
+    seat = object.__new__(ray.RaySeat)
+    for error, ours in (
+        (exceptions.OutOfMemoryError("15 of 16 GB\nmore"), OutOfMemory),
+        (exceptions.ActorDiedError(), Lost),
+    ):
+        monkeypatch.setattr(package, "get", lambda reference, error=error: raise_(error))
+        with pytest.raises(ours) as caught:
+            seat._get(None)
+        assert "\n" not in str(caught.value)
+
+
+def raise_(error):
+    raise error
+
+
+@pytest.fixture
+def open_seat(monkeypatch, tmp_path):
+    """Open a seat for some code in a node's folder; what it changes in this process is undone."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    seats = []
+
+    def open_(text):
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w") as archive:
+            archive.writestr(zipfile.ZipInfo("code.py"), text)
+        seats.append(ray._bootstrap()(stream.getvalue(), cpus=999, gpus=0))
+        seats[-1].open()
+        return seats[-1]
+
+    yield open_
+    for seat in seats:
+        if hasattr(seat, "_used"):
+            seat._used.close()
+
+
+def test_code_that_no_seat_uses_is_swept_up(open_seat, tmp_path):
+    codes = tmp_path / f"cardiac-benchmark-{os.getuid()}" / "code"
+
+    def texts():
+        return sorted(path.read_text() for path in codes.glob("*/code.py"))
+
+    first, again = open_seat("1"), open_seat("1")
+    (codes / ".fresh").mkdir()  # of one that was killed while it unpacked
+    open_seat("2")
+    assert texts() == ["1", "2"]
+    first._used.close()
+    open_seat("2")
+    assert texts() == ["1", "2"]  # the other still uses it
+    again._used.close()
+    open_seat("3")
+    assert texts() == ["2", "3"]
+    assert not (codes / ".fresh").exists()
+
+
+def test_a_folder_that_is_a_link_is_refused(open_seat, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    scratch = tmp_path / f"cardiac-benchmark-{os.getuid()}"
+    for target in ("elsewhere", "nowhere"):
+        scratch.symlink_to(tmp_path / target)
+        with pytest.raises(PermissionError, match="expected a folder of our own, found a link"):
+            open_seat("1")
+        scratch.unlink()
+    assert not list((tmp_path / "elsewhere").iterdir())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import signal
@@ -13,10 +14,10 @@ import pytest
 from benchmark.execution.locks import try_lock
 from benchmark.execution.node import Station, take_processors
 from benchmark.execution.order import Order
-from benchmark.execution.remote import Failed, Lost, RemoteWorker, Unreachable
+from benchmark.execution.remote import Failed, Lost, OutOfMemory, RemoteWorker, Unreachable
 from benchmark.execution.scheduler import Limits, Scheduler
 from benchmark.execution.slots import Slot
-from benchmark.records import read_record
+from benchmark.records import WEIGHTS, read_record
 
 OK = """
     print("hello", file=sys.stderr, flush=True)
@@ -145,14 +146,23 @@ def test_a_run_whose_machine_is_lost_goes_on_from_its_checkpoint(execute, record
 
 
 def test_runs_that_an_order_builds_on_travel_along(replace_work, machine, spec, tmp_path):
-    replace_work("write('ok', found=(order.folder.parent / 'pretrained' / 'w').read_text())")
+    """What their weights are loaded with, and nothing of the gigabytes beside it."""
+    replace_work("""
+        beside = order.folder.parent / "pretrained"
+        write("ok", found=sorted(path.name for path in beside.iterdir()),
+              weights=(beside / "best.weights.h5").read_text())
+    """)
     other = tmp_path / "runs" / "pretrained"
-    other.mkdir(parents=True)
-    (other / "w").write_text("weights")
+    (other / "predictions").mkdir(parents=True)
+    needed = ["SHA256SUMS", WEIGHTS, "cases.csv", "record.json"]
+    for name in (*needed, "checkpoint-000001.bin", "predictions/a.npz"):
+        (other / name).write_text(name)
     tuned = dataclasses.replace(spec, init_from={"run": "pretrained", "dataset": "camus"})
     order = Order(tuned, "smoke", tmp_path, tmp_path)
     (record,), _ = Scheduler([order], [], print, executor=Cluster(machine())).run()
-    assert (record["status"], record["found"]) == ("ok", "weights")
+    assert record["status"] == "ok"
+    assert record["found"] == sorted(needed)
+    assert record["weights"] == WEIGHTS
 
 
 def test_a_run_that_loses_every_machine_ends(execute, machine):
@@ -227,6 +237,28 @@ def test_an_interrupt_finishes_what_runs_and_takes_back_what_waits(execute, reco
     assert never.calls == []
 
 
+def test_an_interrupt_ends_a_run_that_waits_for_its_second_machine(execute, recorder, machine):
+    never = machine(free=threading.Event())
+    place, asked = never.place, []
+
+    def interrupt(wait_s):
+        if not asked:
+            asked.append(os.kill(os.getpid(), signal.SIGINT))
+        return place(wait_s)
+
+    never.place = interrupt
+    cluster = Cluster(machine(lost_after="checkpoint"), never)
+    records, interrupted = execute(LONG, OK, executor=cluster, listeners=[recorder])
+    assert interrupted
+    assert statuses(records) == ["killed"]
+    assert "the user stopped it after its machine was lost" in records[0]["error"]
+    assert recorder.events[-1] == ("finished", 0, "killed")
+    folder = records[0]["path"]
+    assert (folder / "log.txt").exists()  # of the machine that was lost
+    assert (folder / "checkpoint-000001.bin").read_bytes() == b"state"
+    assert not list(folder.parent.glob(".spare*"))
+
+
 def test_a_second_interrupt_closes_runs_as_killed(execute, recorder, machine):
     def twice(spec, event):
         os.kill(os.getpid(), signal.SIGINT)
@@ -275,6 +307,100 @@ def test_a_station_that_cannot_be_made_is_an_error_of_the_run(execute, machine):
     assert statuses(records) == ["error"]
     assert "No module named 'psutil'" in records[0]["error"]
     assert time.monotonic() - begin < 10
+
+
+@pytest.mark.parametrize("patient", [True, False])
+def test_a_killed_run_is_not_given_up_while_its_folder_arrives(
+    execute, machine, monkeypatch, patient
+):
+    from benchmark.execution import remote
+
+    monkeypatch.setattr(remote, "GRACE_S", -1.0)  # over as soon as it begins
+    if not patient:
+        monkeypatch.setattr(remote, "COLLECT_S", -1.0)
+    slow, cluster = machine(), Cluster()
+    cluster.machines.append(slow)
+    answer, workers = slow.call, []
+    start = cluster.start
+    cluster.start = lambda *a: workers.append(start(*a)) or workers[0]
+
+    def call(method, *arguments):
+        if method == "collect":
+            workers[0].kill()
+            workers[0].kill()
+        return answer(method, *arguments)
+
+    slow.call = call
+    body = """
+        (order.folder / "checkpoint-000001.bin").write_bytes(b"state")
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    records, _ = execute(body, executor=cluster)
+    assert statuses(records) == ["killed" if patient else "error"]
+    assert (records[0]["path"] / "checkpoint-000001.bin").exists() is patient
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "why"),
+    [
+        (OutOfMemory("the node had 1 GB left"), "oom", "memory ran out (SIGKILL): out of memory: "),
+        (ZeroDivisionError("by us"), "error", "ZeroDivisionError: by us"),
+    ],
+)
+def test_what_is_not_the_machines_loss_ends_the_run_at_once(execute, machine, error, status, why):
+    here = machine()
+    answer = here.call
+
+    def call(method, *arguments):
+        if method == "listen":
+            raise error
+        return answer(method, *arguments)
+
+    here.call = call
+    (record,), _ = execute("time.sleep(60)", executor=Cluster(here))
+    assert (record["status"], record["attempts"]) == (status, 1)
+    assert why in record["error"]
+    if status == "error":
+        assert "Traceback (most recent call last)" in (record["path"] / "log.txt").read_text()
+
+
+def test_a_checkpoint_of_another_name_is_not_written(execute, machine):
+    here = machine()
+    answer = here.call
+    here.call = lambda method, *arguments: (
+        ("../record.json", b"x") if method == "checkpoint" else answer(method, *arguments)
+    )
+    (record,), _ = execute(LONG, executor=Cluster(here))
+    assert record["status"] == "error"
+    assert "expected a checkpoint, there sent '../record.json'" in record["error"]
+    assert not (record["path"].parent / "record.json").exists()
+
+
+def test_a_station_that_is_asked_twice_at_once_starts_one_worker(tmp_path, spec, monkeypatch):
+    from benchmark.execution import node
+
+    both, made = threading.Barrier(2), []
+
+    class Slow:
+        def __init__(self, *arguments):
+            made.append(self)
+            with contextlib.suppress(threading.BrokenBarrierError):
+                both.wait(0.5)  # for the other, which must not come
+
+        def give(self, order):
+            pass
+
+    monkeypatch.setattr(node, "WorkerProcess", Slow)
+    station = Station(tmp_path / "scratch", cpus=99, gpus=0)
+    line = Order(spec, "smoke", tmp_path, tmp_path).to_json()
+    threads = [threading.Thread(target=station.start, args=(line, {})) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 1
+    for file in station._held:
+        file.close()
 
 
 def test_a_full_disk_here_is_an_error_that_names_it(execute, machine, monkeypatch):

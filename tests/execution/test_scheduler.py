@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from benchmark.execution.closing import close
-from benchmark.execution.local import HOST
+from benchmark.execution.local import HOST, keep_log
 from benchmark.execution.locks import try_lock
 from benchmark.execution.order import Order
 from benchmark.execution.scheduler import Limits, Scheduler
@@ -28,6 +28,8 @@ OK = """
 CRASH = "raise SystemExit('no such luck')"
 KILL = "os.kill(os.getpid(), signal.SIGKILL)"
 SEGFAULT = "os.kill(os.getpid(), signal.SIGSEGV)"
+WATCHED = "print('node: out of memory', file=sys.stderr, flush=True); " + KILL
+LONG_AGO = "print('out of memory, no failure\\nepoch 2', file=sys.stderr, flush=True); " + KILL
 BAD_ALLOC = "print('terminate: std::bad_alloc', file=sys.stderr, flush=True); os.abort()"
 # Deaf to a polite request, and busy forever.
 HUNG = (
@@ -63,6 +65,12 @@ def test_death_is_recorded_with_its_reason(execute):
         assert on_disk["error"] == record["error"]
         assert on_disk["spec"]["dataset"] == "acdc"
         assert (record["path"] / "log.txt").exists()
+
+
+def test_who_kills_for_want_of_memory_says_so_last(execute):
+    watched, other = execute(WATCHED, LONG_AGO)[0]
+    assert (watched["status"], other["status"]) == ("oom", "killed")
+    assert watched["error"] == "memory ran out (SIGKILL): node: out of memory"
 
 
 def test_interrupt_finishes_the_current_run_and_starts_no_other(execute, recorder):
@@ -224,6 +232,18 @@ def test_the_log_of_an_earlier_attempt_stays(execute):
     assert second["path"] == first["path"]
     assert "second" in (second["path"] / "log.txt").read_text()
     assert "first" in (second["path"] / "log.earlier.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "earlier"),
+    [("log.txt", "log.earlier.txt"), ("tasks.log.txt", "tasks.log.earlier.txt")],
+)
+def test_every_log_has_an_earlier_one_of_its_own(tmp_path, name, earlier):
+    for text in ("first", "second"):
+        (tmp_path / ".spare.log").write_text(text)
+        assert keep_log(tmp_path / ".spare.log", tmp_path / name) == tmp_path / name
+    found = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert found == {name: "second", earlier: "first"}
 
 
 def test_a_damaged_record_is_a_failure_of_its_run_alone(execute):

@@ -31,3 +31,10 @@ def test_shares(nodes, asked, share):
 def test_what_no_node_has_is_refused(nodes):
     with pytest.raises(BenchmarkError, match=r"expected a node with at least \d CPUs and 2 GPUs"):
         share_out(nodes, gpus=2, cpus=None)
+
+
+@pytest.mark.parametrize("asked", [{"cpus": 0}, {"cpus": -2}, {"gpus": -1}])
+def test_what_is_no_share_is_refused(asked):
+    ((option, number),) = asked.items()
+    with pytest.raises(BenchmarkError, match=rf"--{option} {number}: expected \d or more"):
+        share_out([Node(8, 2)], **asked)
