@@ -90,8 +90,15 @@ def is_up_to_date(records: Records, results: Path) -> bool:
     return bool(noted == made_from([*records, *read_external(results, _told_when_shown)]))
 
 
-def show(records: Records, results: Path, console: Console, *, mix_protocols: bool = False) -> None:
-    """Print the leaderboard, the clinical agreement, and where the report lies."""
+def show(
+    records: Records,
+    results: Path,
+    console: Console,
+    *,
+    mix_protocols: bool = False,
+    written: bool = True,
+) -> None:
+    """Print the leaderboard, the clinical agreement, and where the report lies if there is one."""
     from benchmark.report.terminal import clinical_table, leaderboard_table
 
     if not records:
@@ -103,8 +110,9 @@ def show(records: Records, results: Path, console: Console, *, mix_protocols: bo
         console.print(clinical_table(shown, cases, clinical, mix_protocols=mix_protocols))
     if warning := mixed_versions(records):
         warn(console, warning)
-    folder = results / ("report-mixed" if mix_protocols else "report")
-    console.print(f"Report: {folder}", soft_wrap=True, markup=False)
+    if written:
+        folder = results / ("report-mixed" if mix_protocols else "report")
+        console.print(f"Report: {folder}", soft_wrap=True, markup=False)
 
 
 def exit_code(plan: Plan, records: Sequence[dict[str, Any]]) -> int:

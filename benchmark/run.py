@@ -34,6 +34,7 @@ def run_plan(
     *,
     jobs: int | None = None,
     executor: Executor | None = None,
+    report: bool = True,
 ) -> int:
     """Execute what is pending, write the report, and return the exit code.
 
@@ -43,6 +44,7 @@ def run_plan(
         console: Where progress and the leaderboard are shown.
         jobs: Runs that go on at once; by default as many as the executor finds room for.
         executor: Where they are carried out; by default on this machine.
+        report: Write the report; else the runs are only shown, and the one on disk is left alone.
 
     Returns:
         0 if every run of the plan is ok, 1 if some failed, 130 if the user interrupted.
@@ -54,14 +56,14 @@ def run_plan(
     at_home = jobs if isinstance(executor, LocalExecutor) else None
     show_header(plan, console, slots=len(slots))
     if plan.pending:
-        code = _execute(plan, results, console, executor, slots, at_home)
+        code = _execute(plan, results, console, executor, slots, at_home, report=report)
     else:
         console.print("Nothing to run: every run of the plan has its record.")
         well, interrupted = _follow(plan, results, console, at_home)
         records = reporting.plan_records(plan, results, console)
-        if not reporting.is_up_to_date(records, results):
+        if report and not reporting.is_up_to_date(records, results):
             reporting.write(records, results)
-        reporting.show(records, results, console)
+        reporting.show(records, results, console, written=report)
         code = 130 if interrupted else max(reporting.exit_code(plan, records), not well)
     console.print(f"{time.monotonic() - begin:.0f} s in all.")
     return code
@@ -74,6 +76,8 @@ def _execute(
     executor: Executor,
     slots: Sequence[Slot],
     at_home: int | None,
+    *,
+    report: bool,
 ) -> int:
     from benchmark.tracking.live import Tracker
 
@@ -95,7 +99,7 @@ def _execute(
         if not interrupted:
             well, interrupted = _follow(plan, results, console, at_home)
         records = reporting.plan_records(plan, results, console)
-        files = reporting.write(records, results)
+        files = reporting.write(records, results) if report else []
     finally:
         tracker.finish(files, interrupted=interrupted)
     if plan.experiment.tracking.models == "best" and tracker.complete:
@@ -103,7 +107,7 @@ def _execute(
 
         with console.status("logging the best models"):
             log_best_models(results, lambda text: reporting.warn(console, text))
-    reporting.show(records, results, console)
+    reporting.show(records, results, console, written=report)
     for record in executed:
         if record["status"] != "ok":
             console.print(

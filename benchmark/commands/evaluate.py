@@ -9,9 +9,17 @@ from typing import TYPE_CHECKING
 
 from benchmark.commands import Commands, console, results_option
 from benchmark.errors import BenchmarkError
+from benchmark.trained import NAMES
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+# Options that say how masks are scored. A run is scored as its own protocol says.
+_OF_MASKS = {
+    "output": "-o", "name": "--name", "dataset": "--dataset", "classes": "--classes",
+    "definition": "--definition", "tolerance_mm": "--tolerance-mm",
+    "skip_missing": "--skip-missing",
+}  # fmt: skip
 
 
 def add(commands: Commands) -> None:
@@ -35,12 +43,12 @@ def add(commands: Commands) -> None:
                         "and class as CSV")  # fmt: skip
     parser.add_argument("--name", help="put it on the leaderboard, as an external entry")
     parser.add_argument(
-        "--definition", default="metrics_reloaded",
+        "--definition",
         choices=("metrics_reloaded", "pooled", "area_weighted"),
         help="definition of surface distances (default: metrics_reloaded)",
     )  # fmt: skip
     parser.add_argument(
-        "--tolerance-mm", type=_tolerance, default=2.0, metavar="MM",
+        "--tolerance-mm", type=_tolerance, metavar="MM",
         help="tolerance of NSD (default: 2)",
     )  # fmt: skip
     parser.add_argument("--skip-missing", action="store_true", help="leave cases without a "
@@ -52,10 +60,10 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--run", metavar="RUN",
         help="instead of masks: score this run's weights again on its test cases and compare with "
-        "its record; a key or its beginning, an MLflow run id, best:DATASET[/ARCHITECTURE]",
+        f"its record; {NAMES}",
     )  # fmt: skip
     parser.add_argument(
-        "--data-root", type=Path, metavar="DIR", default=Path("data"),
+        "--data-root", type=Path, metavar="DIR",
         help="with --run: folder that holds the datasets (default: data)",
     )  # fmt: skip
 
@@ -93,6 +101,13 @@ def _evaluate(options: argparse.Namespace) -> int:
             "evaluate: expected TRUTH and PREDICTIONS, the masks to score, or --run with a "
             "finished run."
         )
+    if options.data_root is not None:
+        raise BenchmarkError(
+            f"--data-root {options.data_root}: expected with --run only; masks are scored against "
+            f"{options.truth}. Leave it out."
+        )
+    definition = options.definition or "metrics_reloaded"
+    tolerance_mm = options.tolerance_mm or 2.0
     import datasets
     from benchmark.evaluation import external
     from benchmark.evaluation.folders import COLUMNS, score_folders
@@ -115,15 +130,15 @@ def _evaluate(options: argparse.Namespace) -> int:
     with out.status("scoring") as status:
         scores = score_folders(
             options.truth, options.predictions,
-            info=info, classes=options.classes, definition=options.definition,
-            tolerance_mm=options.tolerance_mm, skip_missing=options.skip_missing,
+            info=info, classes=options.classes, definition=definition,
+            tolerance_mm=tolerance_mm, skip_missing=options.skip_missing,
             progress=lambda done, total: status.update(f"scoring: {done} of {total} cases"),
         )  # fmt: skip
     if options.output is not None:
         write_table(options.output, scores.rows, COLUMNS)
     show_scores(
         scores, out,
-        definition=options.definition, tolerance_mm=options.tolerance_mm,
+        definition=definition, tolerance_mm=tolerance_mm,
         skipped=options.skip_missing,
     )  # fmt: skip
     if options.output is not None:
@@ -131,7 +146,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     if info is not None and found is not None:
         record = external.write_entry(
             options.results, options.name, info, found, scores,
-            definition=options.definition, tolerance_mm=options.tolerance_mm,
+            definition=definition, tolerance_mm=tolerance_mm,
         )  # fmt: skip
         _say_where(record, options.results, out)
     return 0
@@ -142,6 +157,12 @@ def _rescore(options: argparse.Namespace) -> int:
         raise BenchmarkError(
             f"--run {options.run}: expected no masks beside it, received {options.truth}."
         )
+    for name, written in _OF_MASKS.items():
+        if getattr(options, name) not in (None, False):
+            raise BenchmarkError(
+                f"{written}: expected with masks only; --run {options.run} is scored as its own "
+                "protocol says. Leave it out."
+            )
     from benchmark.rescoring import TOLERANCE, rescore
     from benchmark.trained import find
 
@@ -149,7 +170,7 @@ def _rescore(options: argparse.Namespace) -> int:
     trained = find(options.results, options.run)
     with out.status("preparing") as status:
         found = rescore(
-            trained, options.results, options.data_root,
+            trained, options.results, options.data_root or Path("data"),
             progress=lambda done, total: status.update(f"scoring: {done} of {total} cases"),
         )  # fmt: skip
     before, now = found.dice

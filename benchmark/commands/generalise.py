@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.commands import Commands, console, results_option
 from benchmark.errors import BenchmarkError
+from benchmark.trained import NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,10 +51,7 @@ def add(commands: Commands) -> None:
 
 def _shared_options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False, parents=[results_option()])
-    parser.add_argument(
-        "runs", nargs="+", metavar="RUN",
-        help="a key or its beginning, an MLflow run id, best:DATASET or best:DATASET/ARCHITECTURE",
-    )  # fmt: skip
+    parser.add_argument("runs", nargs="+", metavar="RUN", help=NAMES)
     parser.add_argument(
         "--data-root", type=Path, metavar="DIR", help="folder that holds the files (default: data)"
     )

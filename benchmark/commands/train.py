@@ -13,6 +13,9 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser(
         "train", parents=[experiment_options(), retry_option(), cell_options()],
         help="train and evaluate one model: the matrix of one",
+        description="Train and evaluate one model, as the matrix of one: its record is that of the "
+                    "matrix. Its scores are shown; the report on disk stays as it is (`report` "
+                    "makes it anew), and the file's test_on and robustness are left to `run`.",
     )  # fmt: skip
     parser.add_argument(
         "--set", action="append", metavar="KEY=VALUE", default=[], dest="settings",
@@ -39,4 +42,4 @@ def _train(options: argparse.Namespace) -> int:
     asked = options.architecture, options.dataset
     layers = [one_run(*asked, fold=options.fold, seed=options.seed)]
     layers += [setting(text, *asked) for text in options.settings]
-    return run_plan(plan_of(options, layers), options.results, console())
+    return run_plan(plan_of(options, layers), options.results, console(), report=False)

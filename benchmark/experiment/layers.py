@@ -13,7 +13,7 @@ from benchmark.experiment.yaml_tree import Layer, Location, Tree, load, value_of
 
 
 def one_run(architecture: str, dataset: str, *, fold: int, seed: int) -> Layer:
-    """Make the matrix one cell, without rules and tuned recipes.
+    """Make the matrix one cell, without rules, tuned recipes and what follows a run.
 
     The run has the key of the matrix's own cell, and exists where the matrix lacks it, too.
     """
@@ -24,6 +24,9 @@ def one_run(architecture: str, dataset: str, *, fold: int, seed: int) -> Layer:
             ("architecture", architecture), ("dataset", dataset), ("fold", fold), ("seed", seed),
         ):  # fmt: skip
             tree = tree.laid(("matrix", f"{axis}s"), [value], f"--{axis} {value}")
+        if dataset in tree.data["datasets"]:
+            tree = tree.laid(("datasets", dataset, "test_on"), {}, "the matrix of one")
+        tree = tree.laid(("robustness",), None, "the matrix of one")
         return tree.laid(("tuned",), {}, "the matrix of one")
 
     return lay

@@ -77,3 +77,18 @@ def test_evaluate_takes_masks_or_a_run(capsys, tmp_path):
     both = refused(capsys, "evaluate", str(tmp_path), "--run", "best:acdc", *results)
     assert "expected no masks beside it" in both
     assert "no finished run at all" in refused(capsys, "evaluate", "--run", "best:acdc", *results)
+    masks = ("evaluate", str(tmp_path), str(tmp_path))
+    assert "--data-root data: expected with --run" in refused(capsys, *masks, "--data-root", "data")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("-o", "cases.csv"), ("--name", "nnunet"), ("--dataset", "acdc"), ("--classes", "lv=1"),
+        ("--definition", "metrics_reloaded"), ("--tolerance-mm", "2"), ("--skip-missing",),
+    ],
+    ids=lambda given: given[0],
+)  # fmt: skip
+def test_an_option_for_masks_is_not_ignored_beside_a_run(capsys, tmp_path, given):
+    asked = ("evaluate", "--run", "best:acdc", "--results", str(tmp_path), *given)
+    assert f"error: {given[0]}: expected with masks only" in refused(capsys, *asked)

@@ -233,15 +233,28 @@ def test_a_finished_run_scored_again_is_as_recorded(suite):
     assert "as recorded" in done.stdout
 
 
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def test_train_is_the_matrix_of_one(suite, tmp_path):
-    """The same key: its record is there, and nothing is run."""
-    results = tmp_path / "results"  # its report is of this run alone
+    """The same key: its record is there, and nothing is run; the report is left alone."""
+    results = tmp_path / "results"
     shutil.copytree(suite.results, results, ignore=shutil.ignore_patterns("mlflow*", "mlartifacts"))
     suite = suite.at(results)
+    before = contents(results / "report")
+    assert before
     asked = ("--architecture", "vnet", "--dataset", "acdc", "--profile", "smoke")
     done = suite.call("train", str(suite.file), *asked)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Nothing to run" in done.stdout
+    new = suite.call("train", str(suite.file), *asked, "--set", "protocol.epochs=1")
+    assert new.returncode == 0, new.stdout + new.stderr
+    assert "[1/1]" in new.stdout
+    for said in (done.stdout, new.stdout):
+        assert "vnet" in said
+        assert "Report: " not in said
+    assert contents(results / "report") == before
     other = suite.call("train", str(suite.file), *asked, "--set", "options.filterz=2")
     assert other.returncode == 2
     assert other.stderr.startswith("error: --set options.filterz=2: ")

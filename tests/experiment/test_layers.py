@@ -7,6 +7,7 @@ import pytest
 from benchmark.errors import BenchmarkError, ConfigError
 from benchmark.experiment.layers import one_run, override, setting
 from benchmark.experiment.plan import Plan, make_plan
+from benchmark.generalisation.agenda import agenda
 
 
 @pytest.fixture
@@ -39,6 +40,21 @@ def test_the_matrix_of_one_takes_no_rule_and_no_tuned_recipe(planned):
     plan = planned(one(), matrix=matrix, tuned={"unet": {"acdc": {0: recipe}}})
     assert len(plan.runs) == 1
     assert plan.runs[0].spec.tuned is None
+
+
+def test_nothing_follows_the_matrix_of_one(planned, tmp_path):
+    acdc = {"spacing_mm": [None, 4.0, 4.0], "patch_2d": [64, 64], "patch_3d": [16, 64, 64]}
+    asked = {
+        "matrix": {"architectures": ["unet"], "datasets": ["acdc"], "test_on": ["camus"]},
+        "robustness": {"cases": 2},
+        "sites": {"far": {"dataset": "acdc", "data_root": "nowhere"}},
+        "datasets": {"acdc": {**acdc, "test_on": {"far": None}}, "camus": acdc},
+    }
+    with pytest.raises(BenchmarkError, match="nowhere"):
+        planned(**asked)
+    plan = planned(one(), **asked)  # and needs no files of the places either
+    assert not plan.places
+    assert agenda(plan, tmp_path / "results") == []
 
 
 @pytest.mark.parametrize(
