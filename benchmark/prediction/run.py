@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import datasets
 from benchmark.errors import BenchmarkError, DataError
 from benchmark.prediction import measurements
 from benchmark.prediction.committee import VIEWS, Committee, members
@@ -54,7 +53,7 @@ def predict(
         raise BenchmarkError(f"-o {out}: expected a folder, found a file.")
     runs = members(results, trained, wish.ensemble)
     task = Task(trained, runs, out, wish, trained_codes(trained.folder))
-    items = find_images(places, datasets.info(trained.spec.dataset), out)
+    items = find_images(places, task.info, out)
     if wish.test_only:
         items = _tested(items, trained)
     outcome = Outcome()
@@ -70,16 +69,18 @@ def predict(
     if outcome.failures and (not wish.skip_bad or not good):
         raise _refused(outcome.failures, len(items))
     committee = Committee([run.predictor() for run in runs], VIEWS if wish.mirror else VIEWS[:1])
-    endpoints = measurements.Endpoints(task.classes)
+    hearts = measurements.Hearts(task.classes, task.info)
+    last = {item.patient: item for item in good}
     for number, item in enumerate(good):
         progress("predicting", number, len(good))
         try:
-            task.one(item, committee, endpoints, outcome)
+            task.one(item, committee, hearts, outcome)
         except (DatasetError, DataError) as error:
             outcome.failures[str(item.path)] = str(error)
+        if item is last[item.patient]:
+            outcome.rows += hearts.close(item.patient)
     if not outcome.images:
         raise _refused(outcome.failures, len(items))
-    outcome.rows += endpoints.rows()
     outcome.notes += _notes(task, outcome)
     write_table(out / "measurements.csv", outcome.rows, measurements.COLUMNS)
     write_json(out / "predict.json", task.record(outcome))
@@ -135,6 +136,12 @@ def _notes(task: Task, outcome: Outcome) -> list[str]:
         notes.append(
             f"{len(silent)} of {number} images do not say how they lie and were taken to lie as "
             f"the training images do ({_first(silent)})."
+        )
+    slices = [image["name"] for image in outcome.images if not image["measured"]]
+    if slices:
+        notes.append(
+            f"{len(slices)} of {number} images are single slices, of which no volume is measured "
+            f"({_first(slices)})."
         )
     return notes
 

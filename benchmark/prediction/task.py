@@ -27,6 +27,7 @@ from benchmark.prediction.pictures import draw_curve, draw_overlay
 from benchmark.prediction.scan import Scan, read_scan
 from benchmark.trained import Trained
 from datasets import nifti
+from datasets.case import DatasetInfo
 from datasets.grid import MOST_VOXELS
 
 # The sides of a split, from the one that tells a network most about a patient.
@@ -94,6 +95,11 @@ class Task:
         return {name: label for name, label in self.trained.classes.items() if name not in missing}
 
     @property
+    def info(self) -> DatasetInfo:
+        """The dataset that the run was trained on."""
+        return datasets.info(self.trained.spec.dataset)
+
+    @property
     def model(self) -> str:
         """The model in a few words."""
         spec = self.trained.spec
@@ -110,7 +116,7 @@ class Task:
             DatasetError: The file cannot be read.
             DataError: It is no image, or its spacing would blow it up on the network's grid.
         """
-        scan = read_scan(item.path, datasets.info(self.trained.spec.dataset), self.codes)
+        scan = read_scan(item.path, self.info, self.codes)
         steps, target = scan.spacing_mm, self.trained.spec.protocol.spacing_mm
         shape = scan.turn.apply(scan.four).shape[4 - len(steps) :]
         voxels = math.prod(target_shape(shape, steps, target[3 - len(steps) :]))
@@ -124,7 +130,7 @@ class Task:
         return scan
 
     def one(
-        self, item: Item, committee: Committee, endpoints: measurements.Endpoints, outcome: Outcome
+        self, item: Item, committee: Committee, hearts: measurements.Hearts, outcome: Outcome
     ) -> None:
         """Predict one image, write what belongs to it, and add what is to be said of it.
 
@@ -145,9 +151,8 @@ class Task:
             self._draw(item, scan, frames, phases, work)
             if scan.frames > 1:
                 self._draw_curve(item, scan, counts, phases, work)
-        endpoints.add(item, scan, frames, phases)
+        outcome.rows += hearts.add(item, scan, frames, phases)
         known = {frame: phase for frame, phase in phases.items() if phase}
-        outcome.rows += measurements.sizes(item, scan, counts, self.classes, known)
         outcome.images.append(
             {
                 "name": item.name,
@@ -160,6 +165,7 @@ class Task:
                 "flipped_zyx": list(scan.turn.flips),
                 "spacing_mm": list(scan.spacing_mm),
                 "frames": scan.frames,
+                "measured": not scan.planar or self.info.dims == 2,
                 "phases": {phase: frame + 1 for frame, phase in known.items()},
                 "patient_was_in": self._side(item),
                 "seconds": round(time.perf_counter() - begin, 3),
@@ -285,5 +291,6 @@ def _noted(blocks: Iterable[Array], kept: Probabilities | None, frame: int) -> I
 def _digest(paths: Iterable[Path]) -> str:
     sha = hashlib.sha256()
     for path in paths:
-        sha.update(path.read_bytes())
+        with path.open("rb") as file:
+            hashlib.file_digest(file, lambda: sha)  # goes on in pieces: images may be large
     return sha.hexdigest()
