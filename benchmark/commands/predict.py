@@ -31,7 +31,9 @@ to that of the training files and the masks are turned back. Sequences are predi
 _EPILOG = """\
 All images are read and checked before anything is predicted. If one is bad, all are named, nothing
 is written and the exit code is 2; with --skip-bad the bad ones are left out and the exit code is 1,
-as it is when a file is lost on the way. The outputs of one image appear together or not at all.
+as it is when a file is lost on the way. The mask of an image takes its place after all else that
+belongs to it. OUT may hold predictions of the same RUN with the same options, which stay; what is
+measured of a patient comes from the images of one call.
 """
 
 

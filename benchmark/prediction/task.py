@@ -21,6 +21,7 @@ from benchmark.evaluation.inference import label_map, native_blocks
 from benchmark.evaluation.postprocessing import keep_largest
 from benchmark.prediction import cine, measurements
 from benchmark.prediction.committee import Committee, cleaned
+from benchmark.prediction.earlier import Earlier
 from benchmark.prediction.inputs import Item, mask_path
 from benchmark.prediction.output import Probabilities, staged, write_mask
 from benchmark.prediction.pictures import draw_curve, draw_overlay
@@ -62,12 +63,14 @@ class Outcome:
         rows: Those of `measurements.csv`.
         failures: Why each of the others was not predicted, by its path.
         notes: What a user should know.
+        pending: Names of images that were not reached, as the call was ended before.
     """
 
     images: list[dict[str, Any]] = field(default_factory=list)
     rows: list[dict[str, Any]] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    pending: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,18 @@ class Task:
         """Label by name of the classes that the run had masks of to learn from."""
         missing = self.trained.record.get("unannotated_classes") or []
         return {name: label for name, label in self.trained.classes.items() if name not in missing}
+
+    @property
+    def networks(self) -> list[dict[str, str]]:
+        """Key, name and precision of each network."""
+        return [
+            {
+                "key": run.spec.key,
+                "name": run.spec.name,
+                "precision": run.record["environment"]["device"]["precision"],
+            }
+            for run in self.runs
+        ]
 
     @property
     def info(self) -> DatasetInfo:
@@ -141,7 +156,7 @@ class Task:
         begin = time.perf_counter()
         scan = self.read(item)
         digest = _digest(nifti.source_files(item.path))
-        with staged(self.out) as work:
+        with staged(self.out, last=mask_path(Path(), item.name)) as work:
             frames = self._masks(item, scan, committee, work)
             counts = cine.voxel_counts(frames, list(self.classes.values()))
             phases = self._phases(item, scan, counts)
@@ -172,20 +187,13 @@ class Task:
             }
         )
 
-    def record(self, outcome: Outcome) -> dict[str, Any]:
-        """Return what `predict.json` says."""
+    def record(self, outcome: Outcome, earlier: Earlier) -> dict[str, Any]:
+        """Return what `predict.json` says, of images of earlier calls too."""
         spec = self.trained.spec
         return {
             "run": spec.key,
             "name": spec.name,
-            "networks": [
-                {
-                    "key": run.spec.key,
-                    "name": run.spec.name,
-                    "precision": run.record["environment"]["device"]["precision"],
-                }
-                for run in self.runs
-            ],
+            "networks": self.networks,
             "options": dataclasses.asdict(self.wish),
             "classes": {"background": 0, **self.trained.classes},
             "largest_piece_only": list(cleaned(self.runs)),
@@ -195,7 +203,8 @@ class Task:
             "environment": environment.describe(),
             "finished_utc": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "notes": outcome.notes,
-            "images": outcome.images,
+            "images": [*earlier.images_besides(outcome.images), *outcome.images],
+            "not_reached": outcome.pending,
             "failures": outcome.failures,
         }
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import shutil
 
 import nibabel as nib
 import numpy as np
@@ -234,6 +236,7 @@ def test_probabilities_views_and_ensembles(predict, finished, scene, tmp_path):
     keys = [finished(seed=seed) for seed in (0, 1)]
     found = []
     for options in ((), ("--tta",), ("--ensemble", "seeds")):
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
         code, out, printed = predict(path, "--probabilities", *options, key=keys[0])
         assert code == 0
         image = nib.load(out / "probabilities" / "a_probabilities.nii.gz")
@@ -279,7 +282,9 @@ def test_the_tree_of_the_dataset_gives_its_cases_and_who_is_known(
     evaluated = ["evaluate", str(phantoms), str(out), "--dataset", "acdc", "--skip-missing"]
     assert main(evaluated) == 0
     # Of other files nobody knows whom the network has seen.
-    assert predict(phantoms, "--test-only", key=finished(seed=5))[0] == 2
+    shutil.rmtree(out)
+    code, _, printed = predict(phantoms, "--test-only", key=finished(seed=5))
+    assert (code, "found none of them" in printed) == (2, True)
 
 
 def bad(path):
@@ -355,6 +360,62 @@ def test_a_file_that_goes_bad_on_the_way_does_not_take_the_others_along(
     assert sorted(path.name for path in out.iterdir()) == [
         "a.nii.gz", "c.nii.gz", "measurements.csv", "predict.json"
     ]  # fmt: skip
+
+
+def test_what_was_done_before_an_interruption_is_told_and_can_be_gone_on_with(
+    predict, scene, tmp_path, monkeypatch
+):
+    for name in "abc":
+        save(tmp_path / "in" / f"{name}.nii.gz", scene())
+    (tmp_path / "out" / ".predict-left").mkdir(parents=True)
+    blocks, calls = Committee.blocks, []
+
+    def full(self, prepared):
+        calls.append(prepared)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return blocks(self, prepared)
+
+    def told(out):
+        record = json.loads((out / "predict.json").read_text())
+        table = pd.read_csv(out / "measurements.csv")
+        names = [image["name"] for image in record["images"]]
+        assert sorted(set(table["patient"])) == sorted(names)
+        assert sorted(path.name for path in out.glob("*.nii.gz")) == sorted(
+            f"{name}.nii.gz" for name in names
+        )
+        return names, record["not_reached"]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Committee, "blocks", full)
+        with contextlib.suppress(KeyboardInterrupt):
+            predict(tmp_path / "in")
+    out = tmp_path / "out"
+    assert told(out) == (["a"], ["b", "c"])
+    assert not list(out.glob(".predict-*"))
+    assert predict(tmp_path / "in" / "c.nii.gz")[0] == 0
+    assert told(out) == (["a", "c"], [])
+    assert predict(tmp_path / "in")[0] == 0
+    assert told(out) == (["a", "b", "c"], [])
+
+
+def test_predictions_of_another_run_or_other_options_are_not_mixed(
+    predict, finished, scene, tmp_path
+):
+    path = save(tmp_path / "a.nii.gz", scene())
+    one, two = finished(seed=0), finished(seed=1)
+    _, out, _ = predict(path, key=one)
+    before = (out / "predict.json").read_bytes()
+    for options, key, words in (
+        ((), two, "one of the same run"),
+        (("--tta",), one, "masks with mirror False"),
+    ):
+        code, _, printed = predict(path, *options, key=key)
+        assert (code, words in printed, "another folder" in printed) == (2, True, True)
+    assert (out / "predict.json").read_bytes() == before
+    (out / "predict.json").write_text("{")
+    code, _, printed = predict(path, key=one)
+    assert (code, "found it damaged" in printed) == (2, True)
 
 
 def test_the_output_of_an_earlier_call_is_no_input(predict, scene, tmp_path):
