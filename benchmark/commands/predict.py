@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.commands import Commands, console, results_option
+from benchmark.trained import NAMES
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,7 +22,7 @@ Predict images with a finished run and write, in the folder OUT:
   overlays/           the outlines on the image, as PNG
   curves/             of a sequence: size of each structure per frame (CSV, PNG)
   probabilities/      with --probabilities: one float32 volume per class, background first
-  measurements.csv    voxels and volume (area) per structure; where ED and ES are known, EF and mass
+  measurements.csv    what `measure` says of the masks; of a sequence, of its frames ED and ES
   predict.json        run, options, versions, and for each file digest, orientation and ED/ES
 
 The preprocessing is the run's own. Images may lie in any orientation, oblique too: they are turned
@@ -30,7 +31,9 @@ to that of the training files and the masks are turned back. Sequences are predi
 _EPILOG = """\
 All images are read and checked before anything is predicted. If one is bad, all are named, nothing
 is written and the exit code is 2; with --skip-bad the bad ones are left out and the exit code is 1,
-as it is when a file is lost on the way. The outputs of one image appear together or not at all.
+as it is when a file is lost on the way. The mask of an image takes its place after all else that
+belongs to it. OUT may hold predictions of the same RUN with the same options, which stay; what is
+measured of a patient comes from the images of one call.
 """
 
 
@@ -41,8 +44,7 @@ def add(commands: Commands) -> None:
         description=_DESCRIPTION, epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("run", metavar="RUN", help="a key or its beginning, an MLflow run id, "
-                        "best:DATASET or best:DATASET/ARCHITECTURE")  # fmt: skip
+    parser.add_argument("run", metavar="RUN", help=NAMES)
     parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="NIfTI file, folder "
                         "of them, or the dataset's tree, of which the cases are taken")  # fmt: skip
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT",
@@ -87,10 +89,13 @@ def _show(outcome: Outcome, folder: Path, out: Console) -> None:
     number = len(outcome.images)
     out.print(f"{number} {'image' if number == 1 else 'images'} predicted: {folder}",
               soft_wrap=True, markup=False)  # fmt: skip
-    for row in outcome.rows:
-        if "image" not in row and row["quantity"].endswith("_ef"):
-            value = row["reason"] or f"{row['value']:.1f} %"
-            out.print(f"  {row['patient']}: {row['quantity']} {value} ({row['method']})",
+    fractions = [row for row in outcome.rows if row["name"].endswith("_ef")]
+    told = {(row["patient"], row["name"]) for row in fractions if not row["reason"]}
+    for row in fractions:
+        # Why another method cannot measure what one has measured is in the file.
+        if not row["reason"] or (row["patient"], row["name"]) not in told:
+            value = f"not measurable: {row['reason']}" if row["reason"] else f"{row['value']:.1f} %"
+            out.print(f"  {row['patient']}: {row['name']} {value} ({row['method']})",
                       soft_wrap=True, markup=False)  # fmt: skip
     for text in outcome.notes:
         out.print(f"note: {text}", style="yellow", soft_wrap=True, markup=False)

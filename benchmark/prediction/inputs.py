@@ -117,6 +117,9 @@ def _loose(path: Path, base: Path, info: DatasetInfo) -> Item:
     view = _VIEW.search(stem.replace("_", " "))
     if view and info.dims == 2:
         metadata = {"view": view[1], **metadata}
+        # A sequence's name is no case's, but may begin like one: patient0001_2CH_half_sequence.
+        begin = f"{stem[: view.end()]}_{info.phases[0]}"
+        patient = patient or datasets.parse_case(info.name, begin)[0]
     folder = path.parent.relative_to(base)
     # A name says who it is within its folder only: others may have called theirs the same.
     owner = (folder / (patient or stem)).as_posix()

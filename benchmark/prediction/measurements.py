@@ -1,106 +1,125 @@
-"""What the predicted masks measure: sizes of each structure, and what follows from ED and ES."""
+"""What the predicted masks measure, as `measure` says it of the same masks."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from benchmark.data.preprocessing import Labels
-from benchmark.evaluation.endpoints import ClinicalCollector
+from benchmark.evaluation.measure import HeartMask, Measurement, measure_mask, measure_patient
+from benchmark.evaluation.patients import MEASUREMENT_COLUMNS, row_of
 from benchmark.prediction.inputs import Item
 from benchmark.prediction.scan import Scan
-from datasets.case import Case
+from datasets.case import DatasetInfo
 
-COLUMNS = (
-    "image", "patient", "frame", "phase", "class", "quantity", "value", "unit", "method", "reason",
-)  # fmt: skip
-VOXELS = "voxel_count"
+COLUMNS = (*MEASUREMENT_COLUMNS, "frame")
 
 
-def sizes(
-    item: Item,
-    scan: Scan,
-    counts: npt.NDArray[np.int64],
-    classes: Mapping[str, int],
-    phases: Mapping[int, str],
-) -> list[dict[str, Any]]:
-    """Return rows for `measurements.csv`: voxels and volume (of a picture: area) of each structure.
+@dataclass
+class _Heart:
+    """Masks of one patient that tell something together: images, or sequences."""
 
-    Args:
-        item: The image.
-        scan: The same, read.
-        counts: Voxels ``(frames, classes)``, in the order of the classes.
-        classes: Label by name.
-        phases: ``ED`` and ``ES`` by frame, where known.
-    """
-    quantity, unit, size = unit_of(scan)
-    rows: list[dict[str, Any]] = []
-    for frame, line in enumerate(counts):
-        common = {
-            "image": item.name,
-            "patient": item.patient,
-            "frame": frame + 1 if len(counts) > 1 else "",
-            "phase": phases.get(frame, ""),
-            "method": VOXELS,
-        }
-        for name, voxels in zip(classes, line, strict=True):
-            lost = "" if voxels else f"not measurable: no {name.replace('_', ' ')}"
-            measured = voxels * size if voxels else math.nan
-            rows += [
-                {**common, "class": name, "quantity": "voxels", "value": int(voxels), "unit": ""},
-                {**common, "class": name, "quantity": quantity, "value": measured, "unit": unit,
-                 "reason": lost},
-            ]  # fmt: skip
-    return rows
+    sequence: bool
+    source: str
+    cases: list[str] = field(default_factory=list)
+    masks: dict[tuple[str, str], HeartMask] = field(default_factory=dict)
+    frames: list[str] = field(default_factory=list)
 
 
-def unit_of(scan: Scan) -> tuple[str, str, float]:
-    """What masks of this image measure: the quantity, its unit, and the part of one voxel."""
-    voxel = math.prod(scan.spacing_mm)
-    return ("area", "cm2", voxel / 100) if scan.planar else ("volume", "mL", voxel / 1000)
-
-
-class Endpoints:
-    """Gathers images of known instants, and gives what the patients' ED and ES tell together.
+class Hearts:
+    """Measures masks one by one, or together with the others of their patient.
 
     Args:
         classes: Label by name of the classes that the network was trained on.
+        info: The dataset that it was trained on.
     """
 
-    def __init__(self, classes: Mapping[str, int]) -> None:
-        self._collector = ClinicalCollector(classes, stated=False)
+    def __init__(self, classes: Mapping[str, int], info: DatasetInfo) -> None:
+        self._classes = classes
+        self._info = info
+        self._patients: dict[str, list[_Heart]] = {}
 
     def add(
         self, item: Item, scan: Scan, frames: Sequence[Labels], phases: Mapping[int, str]
-    ) -> None:
-        """Measure the frames of an image whose instant is known.
+    ) -> list[dict[str, Any]]:
+        """Keep the frames of known instants for their patient, and measure the others.
+
+        Of a sequence whose instants are known, the other frames are not measured. A single slice
+        of what the dataset has as volumes is not measured either: it has no volume.
 
         Args:
             item: The image.
             scan: The same, read.
             frames: Its label maps as the network sees them.
             phases: ``ED`` and ``ES`` by frame; ``""`` stands for an image of no instant.
-        """
-        for frame, phase in phases.items():
-            case = Case(item.name, item.patient, item.path, item.path,
-                        {**item.metadata, "phase": phase})  # fmt: skip
-            self._collector.add(case, frames[frame], frames[frame], scan.spacing_mm)
 
-    def rows(self) -> list[dict[str, Any]]:
-        """Return rows for `measurements.csv`: volumes at ED and ES, ejection fraction, mass."""
+        Returns:
+            Rows with `COLUMNS` of frames whose instant is not known.
+        """
+        if scan.planar and self._info.dims == 3:
+            return []
+        view, spacing_mm = item.metadata.get("view", ""), scan.spacing_mm
+        placed = {
+            (view, phase): HeartMask(frames[index], spacing_mm, phase, view)
+            for index, phase in phases.items()
+            if phase
+        }
+        if placed:
+            heart = self._heart(item, sequence=len(frames) > 1, places=placed.keys())
+            heart.cases.append(item.name)
+            heart.masks |= placed
+            if heart.sequence:
+                heart.frames += [f"{view} {phase} {index + 1}".strip()
+                                 for index, phase in phases.items()]  # fmt: skip
+            return []
         return [
-            {
-                "patient": row["patient"],
-                "quantity": row["endpoint"],
-                "value": row["prediction"],
-                "unit": row["unit"],
-                "method": row["method"],
-                # The collector compares two masks; here both are the one that was predicted.
-                "reason": row["reason"].partition("; prediction: ")[0].replace("reference: ", ""),
-            }
-            for row in self._collector.rows()
+            self._row(found, item.patient, item.name, source_of(item), number)
+            for number, frame in (
+                enumerate(frames, start=1) if len(frames) > 1 else [("", frames[0])]
+            )
+            for found in measure_mask(frame, spacing_mm, self._classes, view=view)
         ]
+
+    def close(self, patient: str | None = None) -> list[dict[str, Any]]:
+        """Return rows of what the masks of a patient, by default of all, tell together."""
+        patients = list(self._patients) if patient is None else [patient]
+        return [
+            self._row(found, name, _case(heart, number), heart.source, ", ".join(heart.frames))
+            for name in patients
+            for number, heart in enumerate(self._patients.pop(name, []))
+            for found in measure_patient(
+                list(heart.masks.values()), self._classes, dims=self._info.dims, beats=True
+            )
+        ]
+
+    def _heart(self, item: Item, *, sequence: bool, places: Set[tuple[str, str]]) -> _Heart:
+        """The patient's first heart of this kind whose instants are not taken yet."""
+        hearts = self._patients.setdefault(item.patient, [])
+        for heart in hearts:
+            if heart.sequence == sequence and not heart.masks.keys() & places:
+                return heart
+        hearts.append(_Heart(sequence, source_of(item)))
+        return hearts[-1]
+
+    def _row(
+        self, found: Measurement, patient: str, case: str, source: str, frame: object
+    ) -> dict[str, Any]:
+        return {**row_of(found, patient=patient, case=case, source=source), "frame": frame}
+
+
+def _case(heart: _Heart, number: int) -> str:
+    """As `measure` has it: none for what images tell together, unless there is a second such."""
+    return ", ".join(heart.cases) if heart.sequence or number else ""
+
+
+def source_of(item: Item) -> str:
+    """Return `real` or `phantom`; empty where nothing tells."""
+    return "phantom" if item.phantom else "real" if item.release else ""
+
+
+def unit_of(scan: Scan) -> tuple[str, str, float]:
+    """What curves of this image show: the quantity, its unit, and the part of one voxel."""
+    voxel = math.prod(scan.spacing_mm)
+    return ("area", "cm2", voxel / 100) if scan.planar else ("volume", "mL", voxel / 1000)

@@ -17,10 +17,14 @@ from benchmark.prediction.scan import Scan
 
 
 @contextmanager
-def staged(out: Path) -> Iterator[Path]:
+def staged(out: Path, *, last: Path) -> Iterator[Path]:
     """Give a hidden folder in `out`, whose files take their places when all of them are written.
 
-    After an error `out` is as it was, and is not there if it was not.
+    After an error while they are written `out` is as it was, and is not there if it was not.
+
+    Args:
+        out: Where the files belong.
+        last: The one, relative to `out`, that goes last: if it is there, all are.
 
     Raises:
         OSError: The disk is full or the folder cannot be written.
@@ -30,7 +34,8 @@ def staged(out: Path) -> Iterator[Path]:
     work = Path(tempfile.mkdtemp(prefix=".predict-", dir=out))
     try:
         yield work
-        for path in sorted(each for each in work.rglob("*") if each.is_file()):
+        files = (each for each in work.rglob("*") if each.is_file())
+        for path in sorted(files, key=lambda each: (each == work / last, each)):
             place = out / path.relative_to(work)
             place.parent.mkdir(parents=True, exist_ok=True)
             path.replace(place)

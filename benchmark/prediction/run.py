@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import datasets
 from benchmark.errors import BenchmarkError, DataError
 from benchmark.prediction import measurements
 from benchmark.prediction.committee import VIEWS, Committee, members
+from benchmark.prediction.earlier import RECORD, TABLE, read_earlier
 from benchmark.prediction.inputs import Item, find_images
 from benchmark.prediction.orientation import trained_codes
 from benchmark.prediction.task import Outcome, Task, Wish
@@ -35,8 +36,10 @@ def predict(
     """Predict images and write masks, pictures, measurements and `predict.json`.
 
     All images are read and looked at before a network is loaded and anything is written, so a bad
-    one is told at once. The outputs of one image appear together or not at all; an image that is
-    lost on the way (its file was changed or taken away) does not take the others with it.
+    one is told at once. The outputs of one image take their places when all of them are written,
+    the mask last; an image that is lost on the way (its file was changed or taken away) does not
+    take the others with it. If the call is ended, the two tables tell what was done until then.
+    Images of earlier calls with the same networks and options stay in them.
 
     Args:
         trained: The run.
@@ -54,7 +57,7 @@ def predict(
         raise BenchmarkError(f"-o {out}: expected a folder, found a file.")
     runs = members(results, trained, wish.ensemble)
     task = Task(trained, runs, out, wish, trained_codes(trained.folder))
-    items = find_images(places, datasets.info(trained.spec.dataset), out)
+    items = find_images(places, task.info, out)
     if wish.test_only:
         items = _tested(items, trained)
     outcome = Outcome()
@@ -69,20 +72,31 @@ def predict(
             good.append(item)
     if outcome.failures and (not wish.skip_bad or not good):
         raise _refused(outcome.failures, len(items))
+    earlier = read_earlier(out, task.networks, dataclasses.asdict(wish))
     committee = Committee([run.predictor() for run in runs], VIEWS if wish.mirror else VIEWS[:1])
-    endpoints = measurements.Endpoints(task.classes)
-    for number, item in enumerate(good):
-        progress("predicting", number, len(good))
-        try:
-            task.one(item, committee, endpoints, outcome)
-        except (DatasetError, DataError) as error:
-            outcome.failures[str(item.path)] = str(error)
+    hearts = measurements.Hearts(task.classes, task.info)
+    last = {item.patient: item for item in good}
+    outcome.pending = [item.name for item in good]
+    try:
+        for number, item in enumerate(good):
+            progress("predicting", number, len(good))
+            try:
+                task.one(item, committee, hearts, outcome)
+            except (DatasetError, DataError) as error:
+                outcome.failures[str(item.path)] = str(error)
+            outcome.pending.remove(item.name)
+            if item is last[item.patient]:
+                outcome.rows += hearts.close(item.patient)
+    finally:
+        # Masks that are there are told of, whatever ended the call: a full disk, or its user.
+        if outcome.images:
+            outcome.rows += hearts.close()
+            outcome.notes += _notes(task, outcome)
+            rows = [*earlier.rows_besides(outcome.rows), *outcome.rows]
+            write_table(out / TABLE, rows, measurements.COLUMNS)
+            write_json(out / RECORD, task.record(outcome, earlier))
     if not outcome.images:
         raise _refused(outcome.failures, len(items))
-    outcome.rows += endpoints.rows()
-    outcome.notes += _notes(task, outcome)
-    write_table(out / "measurements.csv", outcome.rows, measurements.COLUMNS)
-    write_json(out / "predict.json", task.record(outcome))
     return outcome
 
 
@@ -135,6 +149,12 @@ def _notes(task: Task, outcome: Outcome) -> list[str]:
         notes.append(
             f"{len(silent)} of {number} images do not say how they lie and were taken to lie as "
             f"the training images do ({_first(silent)})."
+        )
+    slices = [image["name"] for image in outcome.images if not image["measured"]]
+    if slices:
+        notes.append(
+            f"{len(slices)} of {number} images are single slices, of which no volume is measured "
+            f"({_first(slices)})."
         )
     return notes
 

@@ -21,12 +21,14 @@ from benchmark.evaluation.inference import label_map, native_blocks
 from benchmark.evaluation.postprocessing import keep_largest
 from benchmark.prediction import cine, measurements
 from benchmark.prediction.committee import Committee, cleaned
+from benchmark.prediction.earlier import Earlier
 from benchmark.prediction.inputs import Item, mask_path
 from benchmark.prediction.output import Probabilities, staged, write_mask
 from benchmark.prediction.pictures import draw_curve, draw_overlay
 from benchmark.prediction.scan import Scan, read_scan
 from benchmark.trained import Trained
 from datasets import nifti
+from datasets.case import DatasetInfo
 from datasets.grid import MOST_VOXELS
 
 # The sides of a split, from the one that tells a network most about a patient.
@@ -61,12 +63,14 @@ class Outcome:
         rows: Those of `measurements.csv`.
         failures: Why each of the others was not predicted, by its path.
         notes: What a user should know.
+        pending: Names of images that were not reached, as the call was ended before.
     """
 
     images: list[dict[str, Any]] = field(default_factory=list)
     rows: list[dict[str, Any]] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    pending: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,23 @@ class Task:
         return {name: label for name, label in self.trained.classes.items() if name not in missing}
 
     @property
+    def networks(self) -> list[dict[str, str]]:
+        """Key, name and precision of each network."""
+        return [
+            {
+                "key": run.spec.key,
+                "name": run.spec.name,
+                "precision": run.record["environment"]["device"]["precision"],
+            }
+            for run in self.runs
+        ]
+
+    @property
+    def info(self) -> DatasetInfo:
+        """The dataset that the run was trained on."""
+        return datasets.info(self.trained.spec.dataset)
+
+    @property
     def model(self) -> str:
         """The model in a few words."""
         spec = self.trained.spec
@@ -110,7 +131,7 @@ class Task:
             DatasetError: The file cannot be read.
             DataError: It is no image, or its spacing would blow it up on the network's grid.
         """
-        scan = read_scan(item.path, datasets.info(self.trained.spec.dataset), self.codes)
+        scan = read_scan(item.path, self.info, self.codes)
         steps, target = scan.spacing_mm, self.trained.spec.protocol.spacing_mm
         shape = scan.turn.apply(scan.four).shape[4 - len(steps) :]
         voxels = math.prod(target_shape(shape, steps, target[3 - len(steps) :]))
@@ -124,7 +145,7 @@ class Task:
         return scan
 
     def one(
-        self, item: Item, committee: Committee, endpoints: measurements.Endpoints, outcome: Outcome
+        self, item: Item, committee: Committee, hearts: measurements.Hearts, outcome: Outcome
     ) -> None:
         """Predict one image, write what belongs to it, and add what is to be said of it.
 
@@ -135,7 +156,7 @@ class Task:
         begin = time.perf_counter()
         scan = self.read(item)
         digest = _digest(nifti.source_files(item.path))
-        with staged(self.out) as work:
+        with staged(self.out, last=mask_path(Path(), item.name)) as work:
             frames = self._masks(item, scan, committee, work)
             counts = cine.voxel_counts(frames, list(self.classes.values()))
             phases = self._phases(item, scan, counts)
@@ -145,9 +166,8 @@ class Task:
             self._draw(item, scan, frames, phases, work)
             if scan.frames > 1:
                 self._draw_curve(item, scan, counts, phases, work)
-        endpoints.add(item, scan, frames, phases)
+        outcome.rows += hearts.add(item, scan, frames, phases)
         known = {frame: phase for frame, phase in phases.items() if phase}
-        outcome.rows += measurements.sizes(item, scan, counts, self.classes, known)
         outcome.images.append(
             {
                 "name": item.name,
@@ -160,26 +180,20 @@ class Task:
                 "flipped_zyx": list(scan.turn.flips),
                 "spacing_mm": list(scan.spacing_mm),
                 "frames": scan.frames,
+                "measured": not scan.planar or self.info.dims == 2,
                 "phases": {phase: frame + 1 for frame, phase in known.items()},
                 "patient_was_in": self._side(item),
                 "seconds": round(time.perf_counter() - begin, 3),
             }
         )
 
-    def record(self, outcome: Outcome) -> dict[str, Any]:
-        """Return what `predict.json` says."""
+    def record(self, outcome: Outcome, earlier: Earlier) -> dict[str, Any]:
+        """Return what `predict.json` says, of images of earlier calls too."""
         spec = self.trained.spec
         return {
             "run": spec.key,
             "name": spec.name,
-            "networks": [
-                {
-                    "key": run.spec.key,
-                    "name": run.spec.name,
-                    "precision": run.record["environment"]["device"]["precision"],
-                }
-                for run in self.runs
-            ],
+            "networks": self.networks,
             "options": dataclasses.asdict(self.wish),
             "classes": {"background": 0, **self.trained.classes},
             "largest_piece_only": list(cleaned(self.runs)),
@@ -189,7 +203,8 @@ class Task:
             "environment": environment.describe(),
             "finished_utc": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "notes": outcome.notes,
-            "images": outcome.images,
+            "images": [*earlier.images_besides(outcome.images), *outcome.images],
+            "not_reached": outcome.pending,
             "failures": outcome.failures,
         }
 
@@ -285,5 +300,6 @@ def _noted(blocks: Iterable[Array], kept: Probabilities | None, frame: int) -> I
 def _digest(paths: Iterable[Path]) -> str:
     sha = hashlib.sha256()
     for path in paths:
-        sha.update(path.read_bytes())
+        with path.open("rb") as file:
+            hashlib.file_digest(file, lambda: sha)  # goes on in pieces: images may be large
     return sha.hexdigest()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import shutil
 
 import nibabel as nib
 import numpy as np
@@ -62,8 +64,9 @@ def test_all_48_orders_and_flips_give_one_mask_on_the_original_grid(predict, sce
         np.testing.assert_array_equal(mask.affine, image.affine)
         back = ornt_transform(io_orientation(mask.affine), axcodes2ornt(tuple("LPS")))
         np.testing.assert_array_equal(np.asarray(mask.as_reoriented(back).dataobj), expected)
-    volumes = pd.read_csv(out / "measurements.csv").query("quantity == 'volume'")
-    assert volumes.groupby("class")["value"].nunique().tolist() == [1, 1, 1]
+    volumes = pd.read_csv(out / "measurements.csv").query("unit == 'mL'")
+    assert set(volumes["name"]) == {"lv_volume", "rv_volume", "myocardium_volume"}
+    assert (volumes.groupby("name")["value"].nunique(dropna=False) == 1).all()
 
 
 def test_measurements_and_the_record_say_what_was_done(predict, scene, tmp_path):
@@ -81,13 +84,11 @@ def test_measurements_and_the_record_say_what_was_done(predict, scene, tmp_path)
     ]  # fmt: skip
     mask = np.asarray(nib.load(out / "patient007_ED.nii.gz").dataobj)
     rows = pd.read_csv(out / "measurements.csv")
-    one = rows[(rows.image == "patient007_ED") & (rows["class"] == "left_ventricle")]
+    one = rows[rows.patient == "patient007"].set_index("name")
     voxels = int((mask == 3).sum())
     assert voxels > 0
-    assert one.set_index("quantity")["value"].to_dict() == {
-        "voxels": voxels, "volume": pytest.approx(voxels * 1.5 * 1.5 * 8 / 1000),
-    }  # fmt: skip
-    ef = rows[(rows.patient == "patient007") & (rows.quantity == "lv_ef")]
+    assert one.loc["lv_edv", "value"] == pytest.approx(voxels * 1.5 * 1.5 * 8 / 1000)
+    ef = rows[(rows.patient == "patient007") & (rows["name"] == "lv_ef")]
     small = int((np.asarray(nib.load(out / "patient007_ES.nii.gz").dataobj) == 3).sum())
     assert ef["value"].tolist() == [pytest.approx(100 * (voxels - small) / voxels)]
     record = json.loads((out / "predict.json").read_text())
@@ -98,6 +99,28 @@ def test_measurements_and_the_record_say_what_was_done(predict, scene, tmp_path)
     assert record["images"][0]["orientation"] == "LPS"
     assert len(record["images"][0]["image_sha256"]) == 64
     assert record["failures"] == {}
+
+
+def test_rule_predict_and_measure_say_the_same_of_a_mask(predict, scene, tmp_path):
+    save(tmp_path / "in" / "patient007_ED.nii.gz", scene(scale=1.0))
+    save(tmp_path / "in" / "patient007_ES.nii.gz", scene(scale=0.7))
+    save(tmp_path / "in" / "patient008_ED.nii.gz", scene(seed=2, scale=1.5)[6:])
+    save(tmp_path / "in" / "other.nii.gz", scene(seed=3))
+    code, out, _ = predict(tmp_path / "in")
+    assert code == 0
+    table = tmp_path / "measured.csv"
+    assert main(["measure", str(out), "--dataset", "acdc", "-o", str(table)]) == 0
+    by = ["patient", "case", "method", "name"]
+    said, measured = (
+        pd.read_csv(path, dtype={"case": str})
+        .fillna({"case": ""})
+        .sort_values(by, ignore_index=True)
+        for path in (out / "measurements.csv", table)
+    )
+    assert measured["value"].notna().any()
+    assert measured["reason"].str.contains("cut off by the edge").any()
+    assert measured["reason"].str.contains("no ES mask").any()
+    pd.testing.assert_frame_equal(said.drop(columns="frame"), measured, check_dtype=False)
 
 
 def test_a_cine_is_predicted_frame_by_frame_with_ed_and_es_from_its_curve(predict, scene, tmp_path):
@@ -121,9 +144,10 @@ def test_a_cine_is_predicted_frame_by_frame_with_ed_and_es_from_its_curve(predic
         assert (out / name).stat().st_size > 5000
     rows = pd.read_csv(out / "measurements.csv")
     expected = 100 * (voxels[0] - voxels[3]) / voxels[0]
-    assert rows[rows.quantity == "lv_ef"]["value"].tolist() == [pytest.approx(expected)]
+    ef = rows[rows["name"] == "lv_ef"]
+    assert ef["value"].tolist() == [pytest.approx(expected)]
+    assert ef[["case", "frame"]].to_numpy().tolist() == [["loop", "ED 1, ES 4"]]
     assert f"lv_ef {expected:.1f} %" in printed
-    assert sorted(set(rows["phase"].dropna())) == ["ED", "ES"]
 
 
 def test_a_frame_of_a_cine_has_the_mask_of_the_frame_alone(predict, scene, tmp_path):
@@ -157,13 +181,48 @@ def test_an_echo_sequence_has_areas_and_the_fraction_of_its_view(predict, finish
         code, out, _ = predict(tmp_path / "someone_4CH_loop.nii", key=key)
     assert code == 0
     rows = pd.read_csv(out / "measurements.csv")
-    areas = rows[(rows["class"] == "left_ventricle") & (rows.quantity == "area")]
-    assert areas["unit"].unique().tolist() == ["cm2"]
-    assert areas["value"].iloc[0] == pytest.approx(math.pi * 30 * 14 / 100, rel=0.03)
-    assert areas["phase"].fillna("").tolist() == ["ED", "", "ES", ""]
-    ef = rows[rows.quantity == "lv_ef"]
+    curve = pd.read_csv(out / "curves" / "someone_4CH_loop.csv")
+    assert curve["left_ventricle_area_cm2"][0] == pytest.approx(math.pi * 30 * 14 / 100, rel=0.03)
+    assert curve["phase"].fillna("").tolist() == ["ED", "", "ES", ""]
+    ef = rows[(rows["name"] == "lv_ef") & rows["reason"].isna()]
     assert ef["method"].tolist() == ["simpson_4ch"]
     assert ef["value"].iloc[0] == pytest.approx(100 * (1 - 0.75**3), abs=4)
+
+
+def test_two_sequences_of_one_echo_patient_give_a_biplane_fraction(predict, finished, tmp_path):
+    y, x = np.mgrid[:96, :80]
+    for view, wide in (("2CH", 16), ("4CH", 14)):
+        frames = [
+            np.where(
+                ((y - 40) / (30 * size)) ** 2 + ((x - 36) / (wide * size)) ** 2 < 1, 60.0, 200.0
+            )
+            for size in (1.0, 0.9, 0.75, 0.85)
+        ]
+        loop = np.stack([frame.T for frame in frames], axis=-1).astype(np.float32)
+        save(tmp_path / "in" / f"patient0001_{view}_half_sequence.nii", loop,
+             np.diag([-1.0, -1.0, 1.0, 1.0]))  # fmt: skip
+    # The images of the instants themselves are measured for themselves, not mixed with these.
+    save(tmp_path / "in" / "patient0001_2CH_ED.nii", loop[..., 0],
+         np.diag([-1.0, -1.0, 1.0, 1.0]))  # fmt: skip
+    key = finished(dataset="camus", affine=np.diag([-0.3, -0.3, 1, 1]), dims_of_masks=2)
+    import benchmark.prediction.task as task
+
+    def dark_is_ventricle(blocks, prepared):
+        list(blocks)
+        return (prepared.image[0] < 0.5).astype(np.uint8)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(task, "label_map", dark_is_ventricle)
+        patch.setattr(task, "prepare", lambda image, mask, steps, target: _as_it_is(image, steps))
+        code, out, _ = predict(tmp_path / "in", key=key)
+    assert code == 0
+    rows = pd.read_csv(out / "measurements.csv")
+    assert rows["patient"].unique().tolist() == ["patient0001"]
+    biplane = rows[(rows["name"] == "lv_ef") & (rows["method"] == "simpson_biplane")]
+    assert biplane["value"].notna().sum() == 1
+    both = biplane[biplane["value"].notna()].iloc[0]
+    assert both["value"] == pytest.approx(100 * (1 - 0.75**3), abs=4)
+    assert both["frame"] == "2CH ED 1, 2CH ES 3, 4CH ED 1, 4CH ES 3"
 
 
 def _as_it_is(image, steps):
@@ -177,6 +236,7 @@ def test_probabilities_views_and_ensembles(predict, finished, scene, tmp_path):
     keys = [finished(seed=seed) for seed in (0, 1)]
     found = []
     for options in ((), ("--tta",), ("--ensemble", "seeds")):
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
         code, out, printed = predict(path, "--probabilities", *options, key=keys[0])
         assert code == 0
         image = nib.load(out / "probabilities" / "a_probabilities.nii.gz")
@@ -222,7 +282,9 @@ def test_the_tree_of_the_dataset_gives_its_cases_and_who_is_known(
     evaluated = ["evaluate", str(phantoms), str(out), "--dataset", "acdc", "--skip-missing"]
     assert main(evaluated) == 0
     # Of other files nobody knows whom the network has seen.
-    assert predict(phantoms, "--test-only", key=finished(seed=5))[0] == 2
+    shutil.rmtree(out)
+    code, _, printed = predict(phantoms, "--test-only", key=finished(seed=5))
+    assert (code, "found none of them" in printed) == (2, True)
 
 
 def bad(path):
@@ -298,6 +360,62 @@ def test_a_file_that_goes_bad_on_the_way_does_not_take_the_others_along(
     assert sorted(path.name for path in out.iterdir()) == [
         "a.nii.gz", "c.nii.gz", "measurements.csv", "predict.json"
     ]  # fmt: skip
+
+
+def test_what_was_done_before_an_interruption_is_told_and_can_be_gone_on_with(
+    predict, scene, tmp_path, monkeypatch
+):
+    for name in "abc":
+        save(tmp_path / "in" / f"{name}.nii.gz", scene())
+    (tmp_path / "out" / ".predict-left").mkdir(parents=True)
+    blocks, calls = Committee.blocks, []
+
+    def full(self, prepared):
+        calls.append(prepared)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return blocks(self, prepared)
+
+    def told(out):
+        record = json.loads((out / "predict.json").read_text())
+        table = pd.read_csv(out / "measurements.csv")
+        names = [image["name"] for image in record["images"]]
+        assert sorted(set(table["patient"])) == sorted(names)
+        assert sorted(path.name for path in out.glob("*.nii.gz")) == sorted(
+            f"{name}.nii.gz" for name in names
+        )
+        return names, record["not_reached"]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Committee, "blocks", full)
+        with contextlib.suppress(KeyboardInterrupt):
+            predict(tmp_path / "in")
+    out = tmp_path / "out"
+    assert told(out) == (["a"], ["b", "c"])
+    assert not list(out.glob(".predict-*"))
+    assert predict(tmp_path / "in" / "c.nii.gz")[0] == 0
+    assert told(out) == (["a", "c"], [])
+    assert predict(tmp_path / "in")[0] == 0
+    assert told(out) == (["a", "b", "c"], [])
+
+
+def test_predictions_of_another_run_or_other_options_are_not_mixed(
+    predict, finished, scene, tmp_path
+):
+    path = save(tmp_path / "a.nii.gz", scene())
+    one, two = finished(seed=0), finished(seed=1)
+    _, out, _ = predict(path, key=one)
+    before = (out / "predict.json").read_bytes()
+    for options, key, words in (
+        ((), two, "one of the same run"),
+        (("--tta",), one, "masks with mirror False"),
+    ):
+        code, _, printed = predict(path, *options, key=key)
+        assert (code, words in printed, "another folder" in printed) == (2, True, True)
+    assert (out / "predict.json").read_bytes() == before
+    (out / "predict.json").write_text("{")
+    code, _, printed = predict(path, key=one)
+    assert (code, "found it damaged" in printed) == (2, True)
 
 
 def test_the_output_of_an_earlier_call_is_no_input(predict, scene, tmp_path):
