@@ -33,7 +33,13 @@ def pages(store: Path, host: str, port: int) -> list[str]:
         found = connection.execute(
             "SELECT experiment_id FROM experiments WHERE name LIKE 'cardiac-seg/%'"
         ).fetchall()
-    query = urlencode({"orderByKey": "metrics.`test/dice`", "orderByAsc": "false"})
+    query = urlencode(
+        {
+            "workflowType": "machine_learning",  # else the UI shows its face for language models
+            "orderByKey": "metrics.`test/dice`",
+            "orderByAsc": "false",
+        }
+    )
     return [f"http://{host}:{port}/#/experiments/{number}/runs?{query}" for (number,) in found]
 
 

@@ -37,7 +37,8 @@ from benchmark.tracking.values import EPOCH_MARK, Metrics
 METRICS, PARAMS = 800, 100
 PAGE = 500
 
-# Which of its two faces MLflow's UI shows: that of trained networks, not that of language models.
+# From its list of experiments, MLflow's UI then opens pages of trained networks, not of language
+# models.
 KIND = "custom_model_development"
 NOTE = (
     "Written from the records in results/runs, which are the truth; `python -m benchmark track` "
