@@ -91,8 +91,8 @@ def networks(results: Sequence[Result], found: dict[str, float]) -> list[Section
             best = max(found.values())
             notes.append(
                 f"U-Net's float32 training runs at {rate:.0f} GFLOP/s, {100 * rate / best:.0f} % "
-                f"of the machine's best rate of float32 matrix products (goal {100 * GEMM_SHARE:.0f} "
-                f"%; {_rates(found)} GFLOP/s)."
+                f"of the machine's best rate of float32 matrix products (goal "
+                f"{100 * GEMM_SHARE:.0f} %; {_rates(found)} GFLOP/s)."
             )
     return [Section("Networks", COLUMNS, [cells(result) for result in results], notes)]
 
