@@ -58,15 +58,13 @@ class Folded:
     def refresh(self) -> None:
         """Take over the network's present weights."""
         for copy in self.model.layers:
+            if not copy.variables:
+                continue
             layer = self._network.get_layer(copy.name)
-            norm = self._pairs.get(layer.name)
-            if norm is not None:
-                kernel, bias = _fold(layer, norm)
-                copy.kernel.assign(kernel)
-                copy.bias.assign(bias)
-            elif copy.variables:
-                for mine, its in zip(copy.variables, layer.variables, strict=True):
-                    mine.assign(its)
+            norm = self._pairs.get(copy.name)
+            values = layer.variables if norm is None else _fold(layer, norm)
+            for mine, value in zip(copy.variables, values, strict=True):
+                mine.assign(value)
 
 
 def _foldable(network: keras.Model) -> dict[str, Any]:
