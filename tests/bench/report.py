@@ -75,12 +75,12 @@ def rates(root: str, peer_python: str) -> dict[str, float]:
     return found
 
 
-def networks(results: Sequence[Result], found: dict[str, float]) -> list[Section]:
+def networks(results: Sequence[Result], found: dict[str, float], *, goals: bool) -> list[Section]:
     """The races as one table, and what falls short of the goals below it."""
     notes = []
     for result in results:
         goal = GOALS[result.precision]
-        if found and result.ratios[0] < goal:
+        if goals and result.ratios[0] < goal:
             notes.append(
                 f"Below {goal}: {result.setting.title}, {result.precision}, {KINDS[result.kind]}."
             )
