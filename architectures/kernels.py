@@ -92,7 +92,6 @@ def conv3d(x: Any, kernel: Any) -> Any:
     apart = kernel.shape[0] > 1 and (x.shape[-1] < LANES or x.dtype == tf.bfloat16)
     options = {"strides": [1] * 5, "padding": "SAME"}
 
-    @tf.custom_gradient
     def convolve(x: Any, kernel: Any) -> Any:
         def gradient(upstream: Any) -> tuple[Any, Any]:
             dx = tf.raw_ops.Conv3DBackpropInputV2(
@@ -107,7 +106,7 @@ def conv3d(x: Any, kernel: Any) -> Any:
 
         return tf.raw_ops.Conv3D(input=x, filter=kernel, **options), gradient
 
-    return convolve(x, kernel)
+    return tf.custom_gradient(convolve)(x, kernel)
 
 
 def adam(

@@ -33,7 +33,9 @@ def main() -> None:
     sections: list[report.Section] = []
     if options.only != "pipeline":
         results = []
-        rates = report.rates(str(ROOT), options.peer_python) if not options.against else {}
+        rates = {}
+        if "unet" in options.networks and "float32" in options.precisions and not options.against:
+            rates = report.rates(str(ROOT), options.peer_python)
         say(report.HEADER)
         for name in options.networks:
             for precision in options.precisions:
@@ -48,7 +50,7 @@ def main() -> None:
                 ):
                     say(report.line(result))
                     results.append(result)
-        sections += report.networks(results, rates)
+        sections += report.networks(results, rates, goals=not options.against)
     if options.only != "nets" and not options.against:
         sections += pipeline_sections()
     for section in sections:

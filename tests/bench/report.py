@@ -75,12 +75,12 @@ def rates(root: str, peer_python: str) -> dict[str, float]:
     return found
 
 
-def networks(results: Sequence[Result], found: dict[str, float]) -> list[Section]:
+def networks(results: Sequence[Result], found: dict[str, float], *, goals: bool) -> list[Section]:
     """The races as one table, and what falls short of the goals below it."""
     notes = []
     for result in results:
         goal = GOALS[result.precision]
-        if found and result.ratios[0] < goal:
+        if goals and result.ratios[0] < goal:
             notes.append(
                 f"Below {goal}: {result.setting.title}, {result.precision}, {KINDS[result.kind]}."
             )
@@ -91,9 +91,8 @@ def networks(results: Sequence[Result], found: dict[str, float]) -> list[Section
             best = max(found.values())
             notes.append(
                 f"U-Net's float32 training runs at {rate:.0f} GFLOP/s, {100 * rate / best:.0f} % "
-                f"of the machine's best rate of float32 matrix products "
-                f"(goal {100 * GEMM_SHARE:.0f} "
-                f"%; {_rates(found)} GFLOP/s)."
+                f"of the machine's best rate of float32 matrix products (goal "
+                f"{100 * GEMM_SHARE:.0f} %; {_rates(found)} GFLOP/s)."
             )
     return [Section("Networks", COLUMNS, [cells(result) for result in results], notes)]
 
