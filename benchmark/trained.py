@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +35,11 @@ class Trained:
     folder: Path
     record: Mapping[str, Any]
     spec: RunSpec
+
+    @property
+    def title(self) -> str:
+        """Name and key, by which people know the run."""
+        return f"{self.spec.name} ({self.spec.key})"
 
     @property
     def classes(self) -> dict[str, int]:
@@ -110,7 +115,11 @@ class Trained:
         )
 
 
-def find(results: Path, name: str) -> Trained:
+def _tell(text: str) -> None:
+    sys.stderr.write(f"warning: {text}\n")
+
+
+def find(results: Path, name: str, *, on_damage: Callable[[str], None] = _tell) -> Trained:
     """Return the run of that name.
 
     ``best:`` takes the run with the highest Dice on its validation patients: test cases choose
@@ -120,13 +129,15 @@ def find(results: Path, name: str) -> Trained:
         results: Results folder.
         name: A key or its beginning (4 digits at least), the id of an MLflow run, ``best:acdc`` or
             ``best:acdc/unet``.
+        on_damage: Told of damaged records, among which ``best:`` cannot choose; by default standard
+            error.
 
     Raises:
         BenchmarkError: No run, or more than one, is meant; or it did not finish; or its weights
             are gone.
     """
     if name.startswith("best:"):
-        return _best(results, name)
+        return _best(results, name, on_damage)
     if re.fullmatch(r"[0-9a-f]{32}", name):
         from benchmark.tracking.lookup import key_of
 
@@ -142,11 +153,11 @@ def find(results: Path, name: str) -> Trained:
     return open_run(folders[0])
 
 
-def _best(results: Path, name: str) -> Trained:
+def _best(results: Path, name: str, on_damage: Callable[[str], None]) -> Trained:
     dataset, _, architecture = name.removeprefix("best:").partition("/")
     finished = [
         record
-        for record in read_records(results, on_damage=lambda text: None)
+        for record in read_records(results, on_damage=on_damage)
         if record["status"] == "ok" and (record["path"] / WEIGHTS).exists() and not is_trial(record)
     ]
     fitting = [

@@ -58,6 +58,16 @@ def test_real_scans_go_before_phantoms(finished, tmp_path, spec):
     assert find(tmp_path, f"best:{spec.dataset}").record["key"] == real
 
 
+def test_damaged_records_are_told_of_where_the_best_is_chosen(finished, tmp_path, spec, capsys):
+    whole, broken = finished(0.5, seed=1), finished(0.9, seed=2)
+    (tmp_path / "runs" / broken / "record.json").write_text("{")
+    assert find(tmp_path, f"best:{spec.dataset}").spec.key == whole
+    assert broken in capsys.readouterr().err
+    told = []
+    find(tmp_path, f"best:{spec.dataset}", on_damage=told.append)
+    assert [broken in text for text in told] == [True]
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [

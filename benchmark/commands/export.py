@@ -30,12 +30,14 @@ def _export(options: argparse.Namespace) -> int:
     from benchmark.export.export import card_path, export
     from benchmark.trained import find
 
+    out = console()
     trained = find(options.results, options.run)
+    if options.run.startswith("best:"):
+        out.print(f"{options.run}: {trained.title}", soft_wrap=True, markup=False)
     # On the processor: a GPU multiplies in TF32, and the comparison would show that.
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
     os.environ["JAX_PLATFORMS"] = "cpu"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    out = console()
     with out.status("exporting"):
         agreement = export(trained, options.format, options.output)
     if trained.spec.source == "phantom":

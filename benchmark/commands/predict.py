@@ -52,8 +52,8 @@ def add(commands: Commands) -> None:
     parser.add_argument("--probabilities", action="store_true",
                         help="write class probabilities too (large)")  # fmt: skip
     parser.add_argument("--tta", action="store_true", help="average over the image and its mirror "
-                        "images in the plane; as good as flips in training, which no recipe has "
-                        "yet")  # fmt: skip
+                        "images in the plane; a note tells if training had no flips, without which "
+                        "it is of doubtful use")  # fmt: skip
     parser.add_argument("--ensemble", choices=("folds", "seeds"), help="average over all finished "
                         "runs that differ from RUN in their fold, or seed, alone")  # fmt: skip
     parser.add_argument("--test-only", action="store_true", help="of the dataset's tree, only the "
@@ -70,12 +70,14 @@ def _predict(options: argparse.Namespace) -> int:
     from benchmark.prediction.task import Wish
     from benchmark.trained import find
 
-    out = console()
     wish = Wish(
         mirror=options.tta, ensemble=options.ensemble, probabilities=options.probabilities,
         skip_bad=options.skip_bad, test_only=options.test_only,
     )  # fmt: skip
+    out = console()
     trained = find(options.results, options.run)
+    if options.run.startswith("best:"):
+        out.print(f"{options.run}: {trained.title}", soft_wrap=True, markup=False)
     with out.status("reading") as status:
         outcome = predict(
             trained, options.images, options.output, wish, results=options.results,

@@ -30,6 +30,15 @@ def augmenter(name: str) -> Augment:
     return _Standard() if name == "standard" else _identity
 
 
+def has_flips(name: str) -> bool:
+    """Return whether the recipe of that name shows networks mirrored images."""
+    if name != "standard":
+        return False
+    from benchmark.data.recipe import Recipe
+
+    return Recipe().flips
+
+
 def _identity(image: Array, mask: Labels, rng: np.random.Generator) -> tuple[Array, Labels]:
     return image, mask
 

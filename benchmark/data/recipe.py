@@ -114,6 +114,12 @@ class Recipe:
             is_check_shapes=False,  # a patch and its mask were cut with one window
         )
 
+    @property
+    def flips(self) -> bool:
+        """Whether it mirrors patches."""
+        mirrors = (A.HorizontalFlip, A.VerticalFlip, A.Transpose, A.D4, A.SquareSymmetry)
+        return any(isinstance(transform, mirrors) for transform in self._pipeline.transforms)
+
     def __call__(
         self, image: npt.NDArray[np.float32], mask: npt.NDArray[np.uint8], *, seed: int
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,13 +48,16 @@ class Committee:
             yield total / np.float32(len(blocks)) if len(blocks) > 1 else total
 
 
-def members(results: Path, trained: Trained, kind: str | None) -> list[Trained]:
+def members(
+    results: Path, trained: Trained, kind: str | None, *, on_loss: Callable[[str], None]
+) -> list[Trained]:
     """Return the runs of an ensemble: all finished ones that differ in fold, or in seed, alone.
 
     Args:
         results: Results folder.
         trained: The run that was asked for, one of them.
         kind: ``folds``, ``seeds``, or None for this run alone.
+        on_loss: Told of what is, or may be, a member that cannot be used.
 
     Raises:
         BenchmarkError: There is no other.
@@ -63,13 +66,24 @@ def members(results: Path, trained: Trained, kind: str | None) -> list[Trained]:
         return [trained]
     axis = KINDS[kind]
     wanted = {**trained.spec.to_dict(), axis: None}
-    found = [
-        open_run(record["path"])
-        for record in read_records(results, on_damage=lambda text: None)
-        if record["status"] == "ok"
-        and {**record["spec"], axis: None} == wanted
-        and (record["path"] / WEIGHTS).exists()
+
+    def damaged(text: str) -> None:
+        on_loss(f"--ensemble {kind}: left out a record that may be one of its runs: {text}")
+
+    fitting = [
+        record
+        for record in read_records(results, on_damage=damaged)
+        if record["status"] == "ok" and {**record["spec"], axis: None} == wanted
     ]
+    found = []
+    for record in fitting:
+        if (record["path"] / WEIGHTS).exists():
+            found.append(open_run(record["path"]))
+        else:
+            on_loss(
+                f"--ensemble {kind}: left out {record['path']}, whose weights are gone. Delete the "
+                "folder and run it again."
+            )
     if len(found) < 2:
         raise BenchmarkError(
             f"--ensemble {kind}: expected finished runs that differ from {trained.spec.name} in "

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from benchmark.data.augmentation import has_flips
 from benchmark.errors import BenchmarkError, DataError
 from benchmark.prediction import measurements
 from benchmark.prediction.committee import VIEWS, Committee, members
@@ -55,12 +56,12 @@ def predict(
     """
     if out.exists() and not out.is_dir():
         raise BenchmarkError(f"-o {out}: expected a folder, found a file.")
-    runs = members(results, trained, wish.ensemble)
+    outcome = Outcome()
+    runs = members(results, trained, wish.ensemble, on_loss=outcome.notes.append)
     task = Task(trained, runs, out, wish, trained_codes(trained.folder))
     items = find_images(places, task.info, out)
     if wish.test_only:
         items = _tested(items, trained)
-    outcome = Outcome()
     good = []
     for number, item in enumerate(items):
         progress("checking", number, len(items))
@@ -130,11 +131,12 @@ def _refused(failures: Mapping[str, str], total: int) -> DataError:
 def _notes(task: Task, outcome: Outcome) -> list[str]:
     notes = []
     number = len(outcome.images)
-    if task.wish.mirror:
+    recipe = task.trained.spec.protocol.augmentation
+    if task.wish.mirror and not has_flips(recipe):
         notes.append(
-            f"mirrored views: the training recipe ({task.trained.spec.protocol.augmentation}) has "
-            "no flips, so the network has never seen a mirrored heart: compare with a prediction "
-            "without --tta before relying on it."
+            f"mirrored views: the training recipe ({recipe}) has no flips, so the network has "
+            "never seen a mirrored heart: compare with a prediction without --tta before relying "
+            "on it."
         )
     for side, text in (
         ("train", "was trained on: scores on them say nothing about other patients"),

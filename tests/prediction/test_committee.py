@@ -9,6 +9,7 @@ from benchmark.data.preprocessing import prepare
 from benchmark.errors import BenchmarkError
 from benchmark.evaluation.inference import Predictor
 from benchmark.prediction.committee import VIEWS, Committee, cleaned, members
+from benchmark.records import WEIGHTS
 from benchmark.trained import open_run
 
 
@@ -69,11 +70,26 @@ def test_members_differ_in_fold_or_seed_alone(finished, tmp_path):
     finished(fold=1, seed=1)
     finished(fold=2, seed=0, options={"filters": 8})
     finished(fold=3, seed=0, record={"status": "diverged"})
-    trained = open_run(results / "runs" / one)
-    assert [run.spec.key for run in members(results, trained, None)] == [one]
-    assert [run.spec.key for run in members(results, trained, "folds")] == [one, two]
+    trained, lost = open_run(results / "runs" / one), []
+    assert [run.spec.key for run in members(results, trained, None, on_loss=lost.append)] == [one]
+    assert [run.spec.key for run in members(results, trained, "folds", on_loss=lost.append)] == [
+        one,
+        two,
+    ]
     with pytest.raises(BenchmarkError, match="found no other"):
-        members(results, trained, "seeds")
+        members(results, trained, "seeds", on_loss=lost.append)
+    assert not lost
+
+
+def test_an_ensemble_tells_which_members_it_lost(finished, tmp_path):
+    runs = tmp_path / "results" / "runs"
+    keys = [finished(fold=fold) for fold in range(4)]
+    (runs / keys[2] / "record.json").write_text("{")
+    (runs / keys[3] / WEIGHTS).unlink()
+    lost = []
+    found = members(runs.parent, open_run(runs / keys[0]), "folds", on_loss=lost.append)
+    assert [run.spec.key for run in found] == keys[:2]
+    assert sorted(key for key in keys for text in lost if key in text) == sorted(keys[2:])
 
 
 def test_an_ensemble_cleans_what_most_of_its_runs_clean(finished, tmp_path):
@@ -88,3 +104,16 @@ def test_an_ensemble_cleans_what_most_of_its_runs_clean(finished, tmp_path):
     runs = [open_run(tmp_path / "results" / "runs" / key) for key in keys]
     assert cleaned(runs) == (2, 3)
     assert cleaned(runs[:2]) == (3,)  # half is not most
+
+
+def test_flips_are_read_off_the_recipe():
+    import albumentations
+
+    from benchmark.data.augmentation import has_flips
+    from benchmark.data.recipe import Recipe
+
+    assert not has_flips("standard")
+    assert not has_flips("none")
+    recipe = Recipe()
+    recipe._pipeline = albumentations.Compose([albumentations.HorizontalFlip(p=0.5)])
+    assert recipe.flips

@@ -254,6 +254,19 @@ def test_probabilities_views_and_ensembles(predict, finished, scene, tmp_path):
     assert all(np.abs(found[0] - other).max() > 0.01 for other in found[1:])
 
 
+def test_what_best_chose_and_a_lost_member_are_told(predict, finished, scene, tmp_path):
+    path = save(tmp_path / "a.nii", scene())
+    keys = [finished(seed=seed, record={"summary": {"dice": 0.9, "validation_dice": 0.9 - seed}})
+            for seed in range(3)]  # fmt: skip
+    (tmp_path / "results" / "runs" / keys[2] / "record.json").write_text("{")
+    code, out, printed = predict(path, "--ensemble", "seeds", key="best:acdc")
+    assert code == 0
+    assert f"({keys[0]})" in printed.splitlines()[0] + printed.splitlines()[1]
+    assert "note: --ensemble seeds: left out a record" in printed
+    notes = json.loads((out / "predict.json").read_text())["notes"]
+    assert [keys[2] in note for note in notes if "left out" in note] == [True]
+
+
 def test_the_tree_of_the_dataset_gives_its_cases_and_who_is_known(
     predict, finished, phantoms, tmp_path
 ):

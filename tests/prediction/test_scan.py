@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -197,7 +198,7 @@ def test_a_bad_frame_is_named(tmp_path):
 
 
 def fail_halfway(out):
-    with staged(out) as work:
+    with staged(out, last=Path("a.nii.gz")) as work:
         (work / "old.txt").write_text("half")
         raise KeyError
 
@@ -213,7 +214,7 @@ def test_files_appear_together_or_not_at_all(tmp_path):
         fail_halfway(out)
     assert [path.name for path in out.iterdir()] == ["old.txt"]
     assert (out / "old.txt").read_text() == "old"
-    with staged(out) as work:
+    with staged(out, last=Path("a.nii.gz")) as work:
         (work / "a").mkdir()
         (work / "a" / "b.txt").write_text("b")
     assert sorted(path.name for path in out.rglob("*")) == ["a", "b.txt", "old.txt"]
