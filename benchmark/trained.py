@@ -107,7 +107,7 @@ class Trained:
         )
 
 
-def find(results: Path, name: str) -> Trained:
+def find(results: Path, name: str, *, original: bool = False) -> Trained:
     """Return the run of that name.
 
     ``best:`` takes the run with the highest Dice on its validation patients: test cases choose
@@ -117,13 +117,15 @@ def find(results: Path, name: str) -> Trained:
         results: Results folder.
         name: A key or its beginning (4 digits at least), the id of an MLflow run, ``best:acdc`` or
             ``best:acdc/unet``.
+        original: ``best:`` leaves out runs that start from the weights of another or whose recipe
+            was tuned. A start is named so: what comes of it must not become the start itself.
 
     Raises:
         BenchmarkError: No run, or more than one, is meant; or it did not finish; or its weights
             are gone.
     """
     if name.startswith("best:"):
-        return _best(results, name)
+        return _best(results, name, original=original)
     if re.fullmatch(r"[0-9a-f]{32}", name):
         from benchmark.tracking.lookup import key_of
 
@@ -139,12 +141,15 @@ def find(results: Path, name: str) -> Trained:
     return open_run(folders[0])
 
 
-def _best(results: Path, name: str) -> Trained:
+def _best(results: Path, name: str, *, original: bool) -> Trained:
     dataset, _, architecture = name.removeprefix("best:").partition("/")
     finished = [
         record
         for record in read_records(results, on_damage=lambda text: None)
-        if record["status"] == "ok" and (record["path"] / WEIGHTS).exists() and not is_trial(record)
+        if record["status"] == "ok"
+        and (record["path"] / WEIGHTS).exists()
+        and not is_trial(record)
+        and not (original and (record["spec"].get("init_from") or record["spec"].get("tuned")))
     ]
     fitting = [
         record
