@@ -119,7 +119,13 @@ def _tell(text: str) -> None:
     sys.stderr.write(f"warning: {text}\n")
 
 
-def find(results: Path, name: str, *, on_damage: Callable[[str], None] = _tell) -> Trained:
+def find(
+    results: Path,
+    name: str,
+    *,
+    original: bool = False,
+    on_damage: Callable[[str], None] = _tell,
+) -> Trained:
     """Return the run of that name.
 
     ``best:`` takes the run with the highest Dice on its validation patients: test cases choose
@@ -129,6 +135,8 @@ def find(results: Path, name: str, *, on_damage: Callable[[str], None] = _tell) 
         results: Results folder.
         name: A key or its beginning (4 digits at least), the id of an MLflow run, ``best:acdc`` or
             ``best:acdc/unet``.
+        original: ``best:`` leaves out runs that start from the weights of another or whose recipe
+            was tuned. A start is named so: what comes of it must not become the start itself.
         on_damage: Told of damaged records, among which ``best:`` cannot choose; by default standard
             error.
 
@@ -137,7 +145,7 @@ def find(results: Path, name: str, *, on_damage: Callable[[str], None] = _tell) 
             are gone.
     """
     if name.startswith("best:"):
-        return _best(results, name, on_damage)
+        return _best(results, name, original=original, on_damage=on_damage)
     if re.fullmatch(r"[0-9a-f]{32}", name):
         from benchmark.tracking.lookup import key_of
 
@@ -153,12 +161,15 @@ def find(results: Path, name: str, *, on_damage: Callable[[str], None] = _tell) 
     return open_run(folders[0])
 
 
-def _best(results: Path, name: str, on_damage: Callable[[str], None]) -> Trained:
+def _best(results: Path, name: str, *, original: bool, on_damage: Callable[[str], None]) -> Trained:
     dataset, _, architecture = name.removeprefix("best:").partition("/")
     finished = [
         record
         for record in read_records(results, on_damage=on_damage)
-        if record["status"] == "ok" and (record["path"] / WEIGHTS).exists() and not is_trial(record)
+        if record["status"] == "ok"
+        and (record["path"] / WEIGHTS).exists()
+        and not is_trial(record)
+        and not (original and (record["spec"].get("init_from") or record["spec"].get("tuned")))
     ]
     fitting = [
         record

@@ -52,5 +52,15 @@ def _tune(options: argparse.Namespace) -> int:
     asked = options.architecture, options.dataset
     plan = plan_of(options, [one_run(*asked, fold=options.fold, seed=options.seed)])
     return tune_plan(
-        plan, options.results, console(), trials=options.trials, timeout_s=options.timeout
-    )
+        plan, options.results, console(),
+        trials=options.trials, timeout_s=options.timeout, options=_given(options),
+    )  # fmt: skip
+
+
+def _given(options: argparse.Namespace) -> list[str]:
+    """Return what was said of files, profile and results, as `run` is told it."""
+    words = []
+    for name in ("profile", "data", "data_root", "results"):
+        if getattr(options, name) is not None:
+            words += [f"--{name.replace('_', '-')}", str(getattr(options, name))]
+    return words

@@ -25,6 +25,7 @@ from benchmark.experiment.follow_section import RobustnessSection, SiteSection, 
 from benchmark.experiment.matrix_rules import Cell, cells
 from benchmark.experiment.matrix_section import Exclusion, Inclusion, MatrixSection, PairedSection
 from benchmark.experiment.tuning_section import (
+    FoundOn,
     Range,
     TunedSection,
     TuningSection,
@@ -238,6 +239,7 @@ KEYS: dict[Location, tuple[str, ...]] = {
     ("tuning",): tuple(TuningSection.model_fields),
     ("tuning", "search", "*"): tuple(Range.model_fields),
     ("tuned", "*", "*", "*"): tuple(TunedSection.model_fields),
+    ("tuned", "*", "*", "*", "found_on"): tuple(FoundOn.model_fields),
 }
 
 

@@ -14,6 +14,7 @@ import datasets
 from benchmark.experiment.config import DatasetSection, Experiment
 from benchmark.experiment.matrix_rules import Cell
 from benchmark.experiment.spec import Protocol, RunSpec
+from benchmark.experiment.tuning_section import check_found_here
 
 # Files of both rooms that no network is made from and no case is read by.
 BOOK_KEEPING = ("references", "cost", "source", "verify", "truth", "census")
@@ -55,6 +56,9 @@ def expand(
     entry of ``include`` repeats a run of the product, the run is there once. A cell with a tuned
     recipe is there twice: as the file has it, and tuned. ``starts`` says which networks start from
     the weights of another run.
+
+    Raises:
+        ConfigError: A tuned recipe was found on other files or another split.
     """
     protocols: dict[str, Protocol] = {}
     code: dict[tuple[str, str], str] = {}
@@ -88,6 +92,8 @@ def expand(
         specs.setdefault(spec.key, spec)
         recipe = experiment.recipe_for(cell)
         if recipe is not None:
+            place = experiment.place("tuned", *pair, cell.fold)
+            check_found_here(recipe, spec, place)
             tuned = with_recipe(experiment, cell, spec, recipe.protocol, recipe.options)
             tuned = replace(
                 tuned,

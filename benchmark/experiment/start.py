@@ -42,7 +42,7 @@ def starts(
             continue
         name, where = asked
         try:
-            source = find(results, name)
+            source = find(results, name, original=True)
         except BenchmarkError as error:
             raise ConfigError(
                 f"{experiment.place(*where)}: init_from: {error} A run that others start from has "

@@ -13,10 +13,12 @@
       unet:
         acdc:
           0: {study: unet-acdc-f0-s0-1a2b3c4d, trials: 20, cost_s: 4312.0,
+              found_on: {files: real/0123456789abcdef, split: kfold, folds: 5, split_seed: 0,
+                         validation_fraction: 0.1},
               protocol: {learning_rate: 2.0e-3}, options: {filters: 16}}
 
 A recipe holds for the fold on which it was found: the validation patients of one fold are the test
-patients of another.
+patients of another. So they are of another split or of other files, where it is refused.
 """
 
 from __future__ import annotations
@@ -28,8 +30,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from benchmark.errors import nearest
+from benchmark.errors import ConfigError, nearest
 from benchmark.experiment.config_types import Fault, Index, Positive, Section, shown
+from benchmark.experiment.spec import RunSpec
 from benchmark.experiment.yaml_tree import Location
 
 # What a recipe is made of. The other fields of a protocol say what is compared: files, split, grid,
@@ -86,6 +89,19 @@ class TuningSection(Section):
     warmup_epochs: Index = 1
 
 
+class FoundOn(Section):
+    """What decides who the patients of a fold are: the files, and how they are split.
+
+    ``files`` is their source and their fingerprint.
+    """
+
+    files: Annotated[str, Field(min_length=1)]
+    split: str
+    folds: Index
+    split_seed: Index
+    validation_fraction: float
+
+
 class TunedSection(Section):
     """A recipe for one architecture on one fold of a dataset, and what it took to find it."""
 
@@ -93,8 +109,43 @@ class TunedSection(Section):
     trials: Positive
     cost_s: Annotated[float, Field(ge=0)]
     validation_dice: Annotated[float, Field(ge=0, le=1)] | None = None
+    found_on: FoundOn
     protocol: dict[str, Any] = Field(default_factory=dict)
     options: dict[str, Any] = Field(default_factory=dict)
+
+
+def found_on(spec: RunSpec) -> dict[str, Any]:
+    """Return the content of :class:`FoundOn` for the fold of a run."""
+    protocol = spec.protocol
+    return {
+        "files": f"{spec.source}/{spec.fingerprint}",
+        "split": protocol.split,
+        "folds": protocol.folds,
+        "split_seed": protocol.split_seed,
+        "validation_fraction": protocol.validation_fraction,
+    }
+
+
+def check_found_here(recipe: TunedSection, spec: RunSpec, place: str) -> None:
+    """Refuse a recipe of other files or of another split.
+
+    Args:
+        recipe: What a search has found.
+        spec: The run that it would be used for.
+        place: Where the file has it.
+
+    Raises:
+        ConfigError: The patients on whom it was searched may be test patients of the run.
+    """
+    there, here = recipe.found_on.model_dump(), found_on(spec)
+    other = [name for name in here if here[name] != there[name]]
+    if other:
+        told = ", ".join(f"{name} {there[name]} (here {here[name]})" for name in other)
+        raise ConfigError(
+            f"{place}: expected a recipe that was found on the files and the split of "
+            f"{spec.name}; study {recipe.study} had {told}, so that its patients may be tested "
+            "here. Search again with `tune`, or leave the recipe out."
+        )
 
 
 Tuned = Mapping[str, Mapping[str, Mapping[int, TunedSection]]]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -22,7 +24,13 @@ from benchmark.tuning.winner import override_path, show, write_override
 
 
 def tune_plan(
-    plan: Plan, results: Path, console: Console, *, trials: int, timeout_s: float | None = None
+    plan: Plan,
+    results: Path,
+    console: Console,
+    *,
+    trials: int,
+    timeout_s: float | None = None,
+    options: Sequence[str] = (),
 ) -> int:
     """Search for the recipe of the one run of a plan, and write it as an override.
 
@@ -32,6 +40,7 @@ def tune_plan(
         console: Where progress and trials are shown.
         trials: How many the study shall have in all.
         timeout_s: Seconds after which no further trial is begun.
+        options: With which `run` finds the same files and profile.
 
     Returns:
         0 if a recipe was found, 1 if none was or trials fail one after the other, 130 if the user
@@ -47,6 +56,9 @@ def tune_plan(
     assert section is not None
     name = study_name(spec, axes)
     target = override_path(results, name)
+    command = shlex.join(
+        ["python", "-m", "benchmark", "run", str(plan.path), *options, "--override", str(target)]
+    )
     with Study(results, name, axes, section) as study:
         left = study.left(trials)
         _say(console, f"{study.store}: {len(study.tried())} trials so far, {left} to be made")
@@ -63,7 +75,7 @@ def tune_plan(
             )  # fmt: skip
         tried, cost_s = study.tried(), study.cost_s
         with locked(results / ".locks" / f"tuning-{name}"):
-            found = write_override(target, name, spec, tried, cost_s)
+            found = write_override(target, name, spec, tried, cost_s, command=command)
     if tried:
         show(tried, cost_s, console)
     for outcome in outcomes:
@@ -72,8 +84,7 @@ def tune_plan(
     if found:
         _say(
             console,
-            f"Recipe: {target}. Run it beside the others with "
-            f"`python -m benchmark run {plan.path} --override {target}`.",
+            f"Recipe: {target}. Run it beside the others with `{command}`.",
         )
     if interrupted:
         _say(console, "Interrupted: the study is kept, the same command goes on from here.")

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from benchmark.experiment.show import about
 from benchmark.experiment.spec import RunSpec
+from benchmark.experiment.tuning_section import found_on
 from benchmark.records import write_atomic
 from benchmark.tuning.space import as_recipe
 from benchmark.tuning.study import FOLDER, Tried, best
@@ -24,7 +25,7 @@ def override_path(results: Path, study: str) -> Path:
 
 
 def write_override(
-    path: Path, study: str, spec: RunSpec, tried: Sequence[Tried], cost_s: float
+    path: Path, study: str, spec: RunSpec, tried: Sequence[Tried], cost_s: float, *, command: str
 ) -> bool:
     """Write the best recipe as a file for ``run --override``; tell whether there is one.
 
@@ -34,6 +35,7 @@ def write_override(
         spec: The run around which it searched.
         tried: Its trials.
         cost_s: What they took.
+        command: What runs the recipe, for its head.
     """
     import yaml
 
@@ -46,13 +48,14 @@ def write_override(
         "trials": len(tried),
         "cost_s": round(cost_s, 1),
         "validation_dice": winner.dice,
+        "found_on": found_on(spec),
         "protocol": protocol,
         "options": options,
     }
     content = {"tuned": {spec.architecture: {spec.dataset: {spec.fold: recipe}}}}
     head = (
         f"# The best of {len(tried)} trials on validation patients (trial {winner.number}); no "
-        f"test case was read.\n# python -m benchmark run experiments.yaml --override {path}\n"
+        f"test case was read.\n# {command}\n"
     )
     write_atomic(path, head + yaml.safe_dump(content, sort_keys=False))
     return True

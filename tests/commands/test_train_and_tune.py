@@ -45,6 +45,15 @@ def test_tune_without_a_search_says_what_to_write(capsys, tmp_path, experiment_t
     assert not (tmp_path / "results").exists()
 
 
+def test_tune_hands_on_what_it_was_told_of_files_and_profile(monkeypatch, tmp_path):
+    told = {}
+    monkeypatch.setattr("benchmark.tuning.tune.tune_plan", lambda *_, **how: told.update(how) or 0)
+    assert main(["tune", *CELL, "--results", str(tmp_path), "--trials", "3"]) == 0
+    assert told["options"] == [
+        "--profile", "quick", "--data", "phantom", "--results", str(tmp_path)
+    ]  # fmt: skip
+
+
 def test_the_published_search_fits_every_network():
     from benchmark.experiment.config import load_experiment
     from benchmark.tuning.space import axes_for

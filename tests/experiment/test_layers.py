@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from benchmark.errors import BenchmarkError, ConfigError
 from benchmark.experiment.layers import one_run, override, setting
 from benchmark.experiment.plan import Plan, make_plan
+from benchmark.experiment.tuning_section import found_on
 from benchmark.generalisation.agenda import agenda
 
 
@@ -36,7 +39,15 @@ def test_the_matrix_of_one_takes_no_rule_and_no_tuned_recipe(planned):
         "architectures": ["unet"], "datasets": ["acdc"],
         "include": [{"architecture": "unet", "seed": 4}],
     }  # fmt: skip
-    recipe = {"study": "s", "trials": 1, "cost_s": 1.0, "options": {"filters": 8}}
+    found = {"files": "real/0", "split": "kfold", "folds": 3, "split_seed": 1,
+             "validation_fraction": 0.2}  # fmt: skip
+    recipe = {
+        "study": "s",
+        "trials": 1,
+        "cost_s": 1.0,
+        "found_on": found,
+        "options": {"filters": 8},
+    }
     plan = planned(one(), matrix=matrix, tuned={"unet": {"acdc": {0: recipe}}})
     assert len(plan.runs) == 1
     assert plan.runs[0].spec.tuned is None
@@ -53,7 +64,7 @@ def test_nothing_follows_the_matrix_of_one(planned, tmp_path):
     with pytest.raises(BenchmarkError, match="nowhere"):
         planned(**asked)
     plan = planned(one(), **asked)  # and needs no files of the places either
-    assert not plan.places
+    assert set(plan.places) == {"acdc"}
     assert agenda(plan, tmp_path / "results") == []
 
 
@@ -121,7 +132,11 @@ def test_a_wrong_axis_names_the_option(planned, layer, words):
 
 def test_an_override_adds_its_recipe_and_its_errors_name_its_lines(planned, tmp_path):
     path = tmp_path / "found.yaml"
-    recipe = "study: s\n        trials: 4\n        cost_s: 12.0\n        options: {filters: %s}\n"
+    found = json.dumps(found_on(planned(one()).runs[0].spec))
+    recipe = (
+        f"study: s\n        trials: 4\n        cost_s: 12.0\n        found_on: {found}\n"
+        "        options: {filters: %s}\n"
+    )
     path.write_text(f"tuned:\n  unet:\n    acdc:\n      0:\n        {recipe % 8}")
     plan, before = planned(override(path)), planned()
     added = {run.spec.key: run.spec for run in plan.runs}
@@ -131,7 +146,7 @@ def test_an_override_adds_its_recipe_and_its_errors_name_its_lines(planned, tmp_
     assert tuned.options["filters"] == 8
     assert tuned.name == "unet·acdc·f0·s0·tuned"
     path.write_text(f"tuned:\n  unet:\n    acdc:\n      0:\n        {recipe % 'wide'}")
-    with pytest.raises(ConfigError, match=r"found\.yaml:8: Option 'filters'"):
+    with pytest.raises(ConfigError, match=r"found\.yaml:9: Option 'filters'"):
         planned(override(path))
     path.write_text("tuned:\n  unet:\n    acdc:\n      0: {study: s, trails: 3}")
     with pytest.raises(ConfigError, match=r"found\.yaml:4: unknown key .*Did you mean 'trials'"):

@@ -8,8 +8,13 @@ import yaml
 from benchmark.errors import ConfigError
 from benchmark.experiment.config import load_experiment
 from benchmark.experiment.plan import make_plan
+from benchmark.experiment.tuning_section import found_on
 
-RECIPE = {"study": "s-1", "trials": 20, "cost_s": 4312.0}
+TRIED = {"study": "s-1", "trials": 20, "cost_s": 4312.0}
+FOUND_ON = {
+    "files": "phantom/0", "split": "kfold", "folds": 5, "split_seed": 0, "validation_fraction": 0.1,
+}  # fmt: skip
+RECIPE = {**TRIED, "found_on": FOUND_ON}
 
 
 @pytest.mark.parametrize(
@@ -72,6 +77,8 @@ def test_how_it_is_searched_is_checked_too(small, key, value, words):
         ({"protocol": {"learning_rate": "fast"}}, "tuned.unet.acdc.0.protocol.learning_rate"),
         ({"options": {"filterz": 9}}, "no option 'filterz'"),
         ({"trials": 0}, "greater than or equal to 1"),
+        ({"found_on": {**FOUND_ON, "fold": 5}}, "Did you mean 'folds'?"),
+        ({"found_on": {"files": "phantom/0"}}, "is missing"),
     ],
 )
 def test_a_recipe_that_cannot_be_run_is_refused(small, change, words):
@@ -80,11 +87,43 @@ def test_a_recipe_that_cannot_be_run_is_refused(small, change, words):
         load_experiment(path, "quick")
 
 
+def first(path, tmp_path):
+    plan = make_plan(path, results=tmp_path / "results", profile="quick")
+    return plan.runs[0].spec  # unet on acdc, fold 0
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"files": "real/{fingerprint}"}, r"had files real/.* \(here phantom/"),
+        ({"files": "phantom/0"}, r"had files phantom/0 \(here phantom/"),
+        ({"split": "official"}, r"split official \(here kfold\)"),
+        ({"folds": 4}, r"folds 4 \(here 5\)"),
+        ({"split_seed": 1}, r"split_seed 1 \(here 0\)"),
+        ({"validation_fraction": 0.2}, r"validation_fraction 0.2 \(here 0.1\)"),
+    ],
+)
+def test_a_recipe_of_other_files_or_another_split_is_refused(small, tmp_path, change, words):
+    """The patients on whom it was searched may be test patients there."""
+    spec = first(small(), tmp_path)
+    found = found_on(spec)
+    found |= {
+        name: value.format(fingerprint=spec.fingerprint) if isinstance(value, str) else value
+        for name, value in change.items()
+    }
+    path = small(tuned={"unet": {"acdc": {0: {**TRIED, "found_on": found}}}})
+    with pytest.raises(ConfigError, match=rf"small\.yaml:\d+: .*{words}"):
+        first(path, tmp_path)
+    # Nor does one of another fold stand in the way.
+    first(small(tuned={"unet": {"acdc": {3: {**TRIED, "found_on": found}}}}), tmp_path)
+
+
 def test_rule_a_tuned_recipe_is_a_track_of_its_own_on_the_fold_it_was_found_on(small, tmp_path):
     """It stands beside the file's own runs, and shares a table with other tuned recipes alone."""
+    recipe = {**TRIED, "found_on": found_on(first(small(), tmp_path))}
     tuned = {
-        "unet": {"acdc": {0: {**RECIPE, "protocol": {"learning_rate": 0.01}}}},
-        "vnet": {"acdc": {0: {**RECIPE, "study": "s-2", "protocol": {"loss": "focal_tversky"}}}},
+        "unet": {"acdc": {0: {**recipe, "protocol": {"learning_rate": 0.01}}}},
+        "vnet": {"acdc": {0: {**recipe, "study": "s-2", "protocol": {"loss": "focal_tversky"}}}},
     }
     matrix = {"architectures": ["unet", "vnet"], "datasets": ["acdc", "camus"], "folds": [0, 1]}
     plan = make_plan(
@@ -96,7 +135,7 @@ def test_rule_a_tuned_recipe_is_a_track_of_its_own_on_the_fold_it_was_found_on(s
         ("unet", "acdc", 0), ("vnet", "acdc", 0)
     ]  # fmt: skip
     assert unet.protocol.learning_rate == 0.01
-    assert unet.tuned == {**RECIPE, "study": "s-1", "base": {"learning_rate": 0.002}}
+    assert unet.tuned == {**TRIED, "study": "s-1", "base": {"learning_rate": 0.002}}
     assert unet.protocol_hash == vnet.protocol_hash
     as_given = {spec.protocol_hash for spec in specs if spec.tuned is None}
     assert unet.protocol_hash not in as_given
@@ -110,7 +149,7 @@ def test_what_is_not_tuned_and_no_trial_has_the_key_it_had(spec):
 
     assert not {"tuned", "evaluate"} & set(spec.to_dict())
     trial = replace(spec, evaluate="validation")
-    tuned = replace(spec, tuned={**RECIPE, "base": {}})
+    tuned = replace(spec, tuned={**TRIED, "base": {}})
     assert len({each.key for each in (spec, trial, tuned)}) == 3
     assert len({each.protocol_hash for each in (spec, trial, tuned)}) == 3
     for each in (spec, trial, tuned):

@@ -118,10 +118,12 @@ def tune(plan, tmp_path):
 
 def test_the_winner_is_an_override_that_a_run_takes(tune, machine, tracked, experiment, tmp_path):
     results = tmp_path / "results"
-    code, said = tune(6)
+    code, said = tune(6, options=["--data", "phantom"])
     assert code == 0
     (path,) = (results / "tuning").glob("*.yaml")
-    assert f"--override {path}" in said
+    command = f"python -m benchmark run {experiment} --data phantom --override {path}"
+    assert f"`{command}`" in said
+    assert path.read_text().splitlines()[1] == f"# {command}"
     recipe = yaml.safe_load(path.read_text())["tuned"]["unet"]["acdc"][0]
     records = read_records(results)
     complete = [record for record in records if record["status"] == "ok"]
