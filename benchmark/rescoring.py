@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import datasets
-from benchmark.errors import BenchmarkError, DataError
-from benchmark.experiment.sources import fingerprint
+from benchmark.errors import BenchmarkError
+from benchmark.generalisation.sites import own_files
 from benchmark.trained import Trained
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Rescored:
 def rescore(
     trained: Trained,
     results: Path,
-    data_root: Path,
+    data_root: Path | None,
     *,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Rescored:
@@ -69,7 +69,7 @@ def rescore(
     Args:
         trained: The run.
         results: Results folder: prepared cases, and phantoms.
-        data_root: Folder that holds the datasets.
+        data_root: Folder that holds the datasets; None takes ``data``.
         progress: Called with (done, total) after each case.
 
     Raises:
@@ -81,7 +81,7 @@ def rescore(
 
     spec, protocol = trained.spec, trained.spec.protocol
     info = datasets.info(spec.dataset)
-    cases = datasets.read_cases(spec.dataset, find_files(trained, results, data_root))
+    cases = datasets.read_cases(spec.dataset, own_files(spec, results, data_root))
     split = make_split(
         protocol.split,
         cases,
@@ -106,36 +106,6 @@ def rescore(
         cases=len(testing),
         dice=(float(trained.record["summary"]["dice"]), evaluation.summary()["dice"]),
         differences=differences(_read(trained.folder), now),
-    )
-
-
-def find_files(trained: Trained, results: Path, data_root: Path) -> Path:
-    """Return the folder with the files on which a run was made, known by their fingerprint.
-
-    Args:
-        trained: The run.
-        results: Results folder, where phantoms lie.
-        data_root: Folder that holds the datasets.
-
-    Raises:
-        DataError: None of the files at hand are those.
-    """
-    spec = trained.spec
-    roots = [data_root, *sorted((results / "phantoms").glob("*"))]
-    met = []
-    for root in roots:
-        found = datasets.find(spec.dataset, root) if root.is_dir() else None
-        if found is None:
-            continue
-        cases = datasets.read_cases(spec.dataset, found.root)
-        digest = fingerprint(spec.dataset, found.root, cases)
-        if found.source == spec.source and digest == spec.fingerprint:
-            return found.root
-        met.append(f"{found.root} ({found.source}, {digest})")
-    raise DataError(
-        f"{spec.name}: expected the files on which it was made ({spec.source}, fingerprint "
-        f"{spec.fingerprint}) in {data_root} or {results / 'phantoms'}, found "
-        f"{', '.join(met) or 'none of that dataset'}. Name their folder with --data-root."
     )
 
 

@@ -11,7 +11,8 @@ import pytest
 import datasets
 from benchmark.errors import DataError
 from benchmark.experiment.sources import fingerprint
-from benchmark.rescoring import Rescored, differences, find_files
+from benchmark.generalisation.sites import own_files
+from benchmark.rescoring import Rescored, differences
 
 
 @pytest.fixture
@@ -56,21 +57,21 @@ def test_other_rows_or_columns_are_no_agreement(table):
     assert differences(table, table.drop(columns="dice"))["dice"] == math.inf
 
 
-def test_the_files_are_known_by_their_fingerprint(phantoms, spec, tmp_path):
+def test_the_files_are_known_by_their_fingerprint(phantoms, tmp_path):
     root = datasets.find("acdc", phantoms).root
     digest = fingerprint("acdc", root, datasets.read_cases("acdc", root))
 
-    def trained(**how):
+    def spec_of(**how):
         axes = {"dataset": "acdc", "name": "unet·acdc·f0·s0", "source": "phantom"}
-        return SimpleNamespace(spec=SimpleNamespace(**axes | {"fingerprint": digest} | how))
+        return SimpleNamespace(**axes | {"fingerprint": digest} | how)
 
-    assert find_files(trained(), tmp_path, phantoms) == root
+    assert own_files(spec_of(), tmp_path, phantoms) == root
     with pytest.raises(DataError, match=r"expected the files on which it was made .*--data-root"):
-        find_files(trained(fingerprint="0" * 16), tmp_path, phantoms)
+        own_files(spec_of(fingerprint="0" * 16), tmp_path, phantoms)
     with pytest.raises(DataError, match="found none of that dataset"):
-        find_files(trained(), tmp_path, tmp_path / "none")
+        own_files(spec_of(), tmp_path, tmp_path / "none")
     with pytest.raises(DataError, match=r"phantom, [0-9a-f]{16}"):
-        find_files(trained(source="real"), tmp_path, phantoms)
+        own_files(spec_of(source="real"), tmp_path, phantoms)
     (tmp_path / "phantoms").mkdir()
     (tmp_path / "phantoms" / "5-7").symlink_to(phantoms)
-    assert find_files(trained(), tmp_path, tmp_path / "none").resolve() == root.resolve()
+    assert own_files(spec_of(), tmp_path, tmp_path / "none").resolve() == root.resolve()

@@ -170,7 +170,7 @@ def _rescore(options: argparse.Namespace) -> int:
     trained = find(options.results, options.run)
     with out.status("preparing") as status:
         found = rescore(
-            trained, options.results, options.data_root or Path("data"),
+            trained, options.results, options.data_root,
             progress=lambda done, total: status.update(f"scoring: {done} of {total} cases"),
         )  # fmt: skip
     before, now = found.dice

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,25 +73,43 @@ def _classes(text: str) -> dict[str, str]:
 
 def _test_on(options: argparse.Namespace) -> int:
     import datasets
-    from benchmark.experiment.follow_section import map_fault
+    from benchmark.experiment.follow_section import map_fault, name_fault
     from benchmark.generalisation.sites import cross_test, source_at
 
     datasets.module(options.dataset)  # a name that is none is refused
     root = options.data_root or Path("data")
     source = source_at(options.dataset, root, place="test-on")
     site = options.site or options.dataset
-    if not re.fullmatch(r"\w[\w.-]*", site):
-        raise BenchmarkError(
-            f"--site {site!r}: expected letters, digits, '.', '_' or '-': it names a folder."
-        )
+    # The dataset's own name is that of the test that a plan asks for.
+    if (site != options.dataset or options.classes) and (fault := name_fault(site)):
+        raise BenchmarkError(f"--site {site}: {fault}")
 
     def task(trained: Trained) -> Task:
         dataset = trained.spec.dataset
         if options.classes and (fault := map_fault(options.classes, dataset, options.dataset)):
             raise BenchmarkError(f"--classes: {fault[1]}")
-        return cross_test(site, options.dataset, source, dataset, options.classes)
+        asked = cross_test(site, options.dataset, source, dataset, options.classes)
+        if site == options.dataset:
+            _check_same(trained, asked)
+        return asked
 
     return _follow(options, task)
+
+
+def _check_same(trained: Trained, task: Task) -> None:
+    """Refuse to replace the test that a plan asked for by one on other files or by another map."""
+    from benchmark.records import Damaged, read_record
+
+    folder = trained.folder / task.place
+    try:
+        record = read_record(folder)
+    except Damaged:
+        return
+    if record is not None and record["task"] != task.identity():
+        raise BenchmarkError(
+            f"{folder}: expected the same files and the same map of classes as in the test that is "
+            "there, found others. Give this one a name of its own with --site."
+        )
 
 
 def _robustness(options: argparse.Namespace) -> int:
@@ -129,10 +146,13 @@ def _follow(options: argparse.Namespace, task_of: Callable[[Trained], Task]) -> 
     from benchmark.trained import find
 
     out = console()
-    found = []
-    for name in options.runs:
-        trained = find(options.results, name)
-        found += items(trained.spec, [task_of(trained)], options.results)
+    named = [find(options.results, name) for name in options.runs]
+    once = {trained.spec.key: trained for trained in named}.values()
+    found = [
+        item
+        for trained in once
+        for item in items(trained.spec, [task_of(trained)], options.results)
+    ]
     well, interrupted = follow(
         found, options.results, out, slots=make_slots(options.jobs), limits=Limits()
     )
@@ -148,4 +168,6 @@ def _follow(options: argparse.Namespace, task_of: Callable[[Trained], Task]) -> 
             markup=False, highlight=False, soft_wrap=True,
         )  # fmt: skip
     out.print("`report` puts them in the tables.", markup=False)
-    return 130 if interrupted else int(not well)
+    if interrupted:
+        return 130
+    return int(not well or not any(item.state == "done" for item in after))

@@ -80,6 +80,15 @@ def tests_of(experiment: Experiment, dataset: str) -> dict[str, ClassMap | None]
     return asked | experiment.datasets[dataset].test_on
 
 
+def name_fault(site: str) -> str:
+    """Return why other files cannot have this name; an empty text if they can."""
+    if not re.fullmatch(r"\w[\w.-]*", site):
+        return "expected letters, digits, '.', '_' or '-' as a name: it names a folder."
+    if site in datasets.NAMES:
+        return f"expected a name of your own for other files, {site!r} is the dataset itself."
+    return ""
+
+
 def check_follow(experiment: Experiment) -> None:
     """Refuse places and classes that there are not.
 
@@ -87,13 +96,8 @@ def check_follow(experiment: Experiment) -> None:
         Fault: With the place of the file.
     """
     for name in experiment.sites:
-        if not re.fullmatch(r"\w[\w.-]*", name):
-            raise Fault(("sites", name), "expected letters, digits, '.', '_' or '-' as a name.")
-        if name in datasets.NAMES:
-            raise Fault(
-                ("sites", name),
-                f"expected a name of your own for other files, {name!r} is the dataset itself.",
-            )
+        if fault := name_fault(name):
+            raise Fault(("sites", name), fault)
     there = places(experiment)
     for number, name in enumerate(experiment.matrix.test_on):
         _check_place(there, name, ("matrix", "test_on", number))

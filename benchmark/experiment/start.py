@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from benchmark.experiment.config import Experiment
 from benchmark.experiment.matrix import Source
 from benchmark.experiment.matrix_rules import Cell
 from benchmark.experiment.spec import RunSpec
-from benchmark.records import WEIGHTS
+from benchmark.records import WEIGHTS, digest_of
 from benchmark.trained import Trained, find, open_run
 from datasets.splits import make_split
 
@@ -60,12 +59,6 @@ def starts(
             "dataset": source.spec.dataset,
         }
     return found
-
-
-def digest_of(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def seen_patients(record: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import time
 import traceback
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from benchmark import environment
 from benchmark.errors import BenchmarkError
 from benchmark.generalisation.tasks import CrossTest, Task, from_plain, new_record, now
-from benchmark.records import WEIGHTS, write_record
+from benchmark.records import WEIGHTS, digest_of, write_record
 from benchmark.trained import Trained, open_run
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ def carry_out(order: Order, emit: Emit) -> dict[str, Any]:
     began = now()
     try:
         predictor = trained.predictor()
-        weights = _sha256(trained.folder / WEIGHTS)
+        weights = digest_of(trained.folder / WEIGHTS)
     except Exception as error:
         for task in tasks:
             record = new_record(trained.spec, trained.record, task) | {"started_utc": began}
@@ -130,8 +129,3 @@ def _close(folder: Path, record: dict[str, Any], emit: Emit, task: Task) -> None
             "summary": record.get("summary", {}),
         }
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -19,6 +19,7 @@ from benchmark.evaluation.comparison import compare
 from benchmark.evaluation.corruption import corrupt, kind_for
 from benchmark.evaluation.metrics import METRICS
 from benchmark.evaluation.postprocessing import keep_largest
+from benchmark.experiment.sources import fingerprint
 from benchmark.generalisation.tasks import Robustness
 from benchmark.records import AXES, write_table
 from benchmark.trained import Trained
@@ -57,7 +58,7 @@ def evaluate_corrupted(
         progress: Called with (done, total) after each prediction.
 
     Raises:
-        BenchmarkError: A test case is no longer there.
+        BenchmarkError: The files are not those of the run, or show no class at all.
     """
     spec, info = trained.spec, datasets.info(trained.spec.dataset)
     cases = chosen(_test_cases(trained, task), task.cases)
@@ -129,13 +130,12 @@ def _hash(text: str) -> bytes:
 def _test_cases(trained: Trained, task: Robustness) -> list[Case]:
     patients = set(trained.record["split"]["test"])
     cases = datasets.read_cases(trained.spec.dataset, task.root)
-    found = [case for case in cases if case.patient in patients]
-    if patients - {case.patient for case in found}:
+    if fingerprint(trained.spec.dataset, task.root, cases) != trained.spec.fingerprint:
         raise BenchmarkError(
-            f"{task.root}: expected the patients that {trained.record['key']} was tested on, some "
-            "are not there. Give the folder it was trained on."
+            f"{task.root}: expected the files that {trained.record['key']} was trained on, found "
+            "others. Give their folder."
         )
-    return found
+    return [case for case in cases if case.patient in patients]
 
 
 def _dice(truth: Volume, predicted: Labels, classes: dict[str, int]) -> Iterator[dict[str, Any]]:

@@ -15,6 +15,7 @@ from benchmark.execution.scheduler import Limits, Scheduler
 from benchmark.execution.slots import Slot
 from benchmark.experiment.spec import RunSpec
 from benchmark.generalisation.agenda import Item, items, note, note_inapplicable, orders
+from benchmark.generalisation.tasks import from_plain
 from benchmark.records import SUMS
 
 
@@ -121,6 +122,6 @@ def follow(
 def _clear(order: Order) -> None:
     """Remove the records that are to be made again: what is there afterwards is new."""
     for task in order.tasks:
-        place = "robustness" if task["kind"] == "robustness" else f"on/{task['site']}"
+        folder = order.folder / from_plain(task).place
         for name in ("record.json", SUMS):
-            (order.folder / place / name).unlink(missing_ok=True)
+            (folder / name).unlink(missing_ok=True)

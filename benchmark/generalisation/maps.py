@@ -52,8 +52,8 @@ def why_not(spec: RunSpec, task: CrossTest) -> str:
     if not task.classes:
         return (
             f"{trained.name} ({', '.join(trained.classes)}) and {tested.name} "
-            f"({', '.join(tested.classes)}) have no class in common; a map under "
-            f"datasets.{trained.name}.test_on would state one"
+            f"({', '.join(tested.classes)}) have no class in common; a map would state one (in the "
+            f"file under datasets.{trained.name}.test_on, --classes of test-on)"
         )
     if spec.dims == 3 and tested.dims == 2:
         return f"a volumetric network reads volumes, and {tested.name} has planar images"

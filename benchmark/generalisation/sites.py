@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import datasets
-from benchmark.errors import BenchmarkError, DataError
+from benchmark.errors import DataError
 from benchmark.experiment.config import Experiment
 from benchmark.experiment.follow_section import places, tests_of
 from benchmark.experiment.matrix import Source
@@ -90,25 +90,30 @@ def cross_test(
     )
 
 
-def own_files(spec: RunSpec, results: Path, data_root: Path | None) -> Path:
-    """Return the folder with the files that a finished run was trained on.
+def own_files(spec: RunSpec, results: Path, data_root: Path | None = None) -> Path:
+    """Return the folder with the files on which a run was made, known by their fingerprint.
 
     Args:
         spec: The run.
         results: Results folder, where phantoms lie.
-        data_root: Folder with datasets, if the user gave one; else ``data``.
+        data_root: Folder that holds the datasets; by default ``data``.
 
     Raises:
-        BenchmarkError: They are not there, or not the same.
+        DataError: None of the files at hand are those.
     """
-    roots = [data_root or Path("data"), *sorted((results / "phantoms").glob("*"))]
-    for root in roots:
+    data_root = data_root or Path("data")
+    met = []
+    for root in (data_root, *sorted((results / "phantoms").glob("*"))):
         found = datasets.find(spec.dataset, root) if root.is_dir() else None
-        if found is not None:
-            cases = datasets.read_cases(spec.dataset, found.root)
-            if fingerprint(spec.dataset, found.root, cases) == spec.fingerprint:
-                return found.root
-    raise BenchmarkError(
-        f"{spec.name} ({spec.key}): expected the files it was trained on below {roots[0]}, found "
-        "none or others. Name their folder with --data-root."
+        if found is None:
+            continue
+        cases = datasets.read_cases(spec.dataset, found.root)
+        digest = fingerprint(spec.dataset, found.root, cases)
+        if found.source == spec.source and digest == spec.fingerprint:
+            return found.root
+        met.append(f"{found.root} ({found.source}, {digest})")
+    raise DataError(
+        f"{spec.name}: expected the files on which it was made ({spec.source}, fingerprint "
+        f"{spec.fingerprint}) in {data_root} or {results / 'phantoms'}, found "
+        f"{', '.join(met) or 'none of that dataset'}. Name their folder with --data-root."
     )

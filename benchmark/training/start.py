@@ -13,8 +13,8 @@ import keras
 import architectures
 from benchmark.errors import BenchmarkError
 from benchmark.experiment.spec import RunSpec
-from benchmark.experiment.start import check_unseen, digest_of, seen_patients
-from benchmark.records import WEIGHTS
+from benchmark.experiment.start import check_unseen, seen_patients
+from benchmark.records import WEIGHTS, digest_of
 from benchmark.trained import Trained, open_run
 
 

@@ -168,6 +168,17 @@ def test_rule_robustness_reads_test_cases_and_severity_0_is_the_run_itself(finis
     assert mine.loc["left_ventricle", "dice"] == pytest.approx(expected)
 
 
+def test_robustness_on_other_files_of_the_same_patients_is_an_error(finish):
+    run = finish("acdc")
+    record = read_record(run.folder)
+    record["spec"]["fingerprint"] = "other"
+    del record["path"]
+    write_record(run.folder, record)
+    (event,) = do(run, Robustness(("blur",), (2,), 1, run.root))
+    assert event["status"] == "error"
+    assert "expected the files that" in event["error"]
+
+
 def test_cases_are_taken_from_as_many_patients_as_there_are(tmp_path):
     cases = [Case(f"{patient}_{n}", patient, tmp_path, tmp_path) for patient in "abcd"
              for n in range(3)]  # fmt: skip

@@ -11,8 +11,8 @@ import pytest
 import architectures
 from benchmark.errors import BenchmarkError
 from benchmark.experiment.spec import RunSpec
-from benchmark.experiment.start import check_unseen, digest_of, seen_patients
-from benchmark.records import WEIGHTS, write_record
+from benchmark.experiment.start import check_unseen, seen_patients
+from benchmark.records import WEIGHTS, digest_of, write_record
 from benchmark.training.start import start_from
 
 ATRIUM = {"left_atrium": 1}
