@@ -14,6 +14,8 @@ from benchmark.trained import NAMES
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from benchmark.evaluation.surface import Definition
+
 # Options that say how masks are scored. A run is scored as its own protocol says.
 _OF_MASKS = {
     "output": "-o", "name": "--name", "dataset": "--dataset", "classes": "--classes",
@@ -106,7 +108,7 @@ def _evaluate(options: argparse.Namespace) -> int:
             f"--data-root {options.data_root}: expected with --run only; masks are scored against "
             f"{options.truth}. Leave it out."
         )
-    definition = options.definition or "metrics_reloaded"
+    definition: Definition = options.definition or "metrics_reloaded"
     tolerance_mm = options.tolerance_mm or 2.0
     import datasets
     from benchmark.evaluation import external
