@@ -6,12 +6,11 @@ One step of ours, one of theirs, and so on: what disturbs the machine disturbs b
 from __future__ import annotations
 
 import argparse
-import importlib
-import importlib.util
 import sys
+import tempfile
 from pathlib import Path
 
-from tests.bench import report
+from tests.bench import pipeline, report
 from tests.bench.race import KINDS, ROOT, race
 from tests.bench.settings import PRECISIONS, REFERENCE, WIDTHS, say
 
@@ -52,7 +51,7 @@ def main() -> None:
                     results.append(result)
         sections += report.networks(results, rates, goals=not options.against)
     if options.only != "nets" and not options.against:
-        sections += pipeline_sections()
+        sections.append(pipeline_section())
     for section in sections:
         say(section.text())
     if options.markdown:
@@ -60,15 +59,11 @@ def main() -> None:
         options.markdown.write_text(text, encoding="utf-8")
 
 
-def pipeline_sections() -> list[report.Section]:
-    """The figures of the input pipeline, where this checkout measures them.
-
-    `tests/bench/pipeline.py` gives them as `rows()`: cells of a table, the first row its head.
-    """
-    if importlib.util.find_spec("tests.bench.pipeline") is None:
-        return []
-    head, *rows = importlib.import_module("tests.bench.pipeline").rows()
-    return [report.Section("Input pipeline", head, rows)]
+def pipeline_section() -> report.Section:
+    """The figures of the input pipeline, on phantoms in a folder of their own."""
+    with tempfile.TemporaryDirectory() as folder:
+        rows = [list(row) for row in pipeline.rows(Path(folder))]
+    return report.Section("Input pipeline", pipeline.COLUMNS, rows, list(pipeline.NOTES))
 
 
 if __name__ == "__main__":

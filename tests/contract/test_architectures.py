@@ -11,7 +11,10 @@ import pytest
 import architectures
 
 ROOM = Path(architectures.__file__).parent
-SHARED = {"blocks", "checks", "cost", "layers", "pretrained", "references", "valid", "__init__"}
+SHARED = {
+    "blocks", "checks", "cost", "folding", "kernels", "layers", "pretrained", "references", "valid",
+    "__init__",
+}  # fmt: skip
 
 # One narrow network of every form; a new architecture is added by its defaults alone.
 FORMS = {

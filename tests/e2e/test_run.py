@@ -252,7 +252,7 @@ def test_train_is_the_matrix_of_one(suite, tmp_path):
     assert new.returncode == 0, new.stdout + new.stderr
     assert "[1/1]" in new.stdout
     for said in (done.stdout, new.stdout):
-        assert "vnet" in said
+        assert "V-Net" in said
         assert "Report: " not in said
     assert contents(results / "report") == before
     other = suite.call("train", str(suite.file), *asked, "--set", "options.filterz=2")
