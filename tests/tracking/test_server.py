@@ -102,8 +102,9 @@ from benchmark.tracking import live
 from benchmark.tracking.invocations import Invocation
 class Run: pass
 live.PATIENCE_S = 0.5
-live.Invocation.of = lambda plan, study=None: Invocation("one", "heart", "smoke", "phantom", "none", "e.yaml",
-    "", {}, (), (), "2026-01-01T00:00:00+00:00")
+live.Invocation.of = lambda plan, study=None: Invocation(
+    "one", "heart", "smoke", "phantom", "none", "e.yaml", "", {}, (), (),
+    "2026-01-01T00:00:00+00:00")
 tracker = live.Tracker(Run(), pathlib.Path(sys.argv[1]), print)
 time.sleep(0.1)
 tracker.finish([], interrupted=False)
