@@ -184,10 +184,12 @@ def torchvision_models() -> Any:
         import torchvision
     except RuntimeError:
         # A torchvision for another build of torch lacks its compiled operators, of which a
-        # segmentation network needs none; it only asks for this one's name.
-        torch.library.define(
-            "torchvision::nms", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-        )
+        # segmentation network needs none; it only asks for the names of these two.
+        for name in ("nms", "qnms"):
+            torch.library.define(
+                f"torchvision::{name}",
+                "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+            )
         import torchvision
     return torchvision.models.segmentation
 
