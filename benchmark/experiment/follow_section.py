@@ -107,8 +107,8 @@ def check_follow(experiment: Experiment) -> None:
             _check_place(there, name, where)
             if name == dataset:
                 raise Fault(where, f"{dataset} is tested on itself by its folds already.")
-            if classes is not None and (fault := map_fault(classes, dataset, there[name])):
-                at, text = fault
+            if classes is not None and (found := map_fault(classes, dataset, there[name])):
+                at, text = found
                 raise Fault((*where, at) if at else where, text)
 
 
