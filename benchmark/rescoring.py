@@ -77,19 +77,12 @@ def rescore(
             fit.
     """
     from benchmark.data.cache import Cache
-    from datasets.splits import make_split
+    from benchmark.experiment.partition import split_of
 
     spec, protocol = trained.spec, trained.spec.protocol
     info = datasets.info(spec.dataset)
     cases = datasets.read_cases(spec.dataset, own_files(spec, results, data_root))
-    split = make_split(
-        protocol.split,
-        cases,
-        fold=spec.fold,
-        folds=protocol.folds,
-        validation_fraction=protocol.validation_fraction,
-        seed=protocol.split_seed,
-    )
+    split = split_of(protocol, cases, spec.fold)
     predictor = trained.predictor()
     from benchmark.evaluation.cases import evaluate
 

@@ -122,9 +122,9 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
     from benchmark.evaluation.postprocessing import choose
     from benchmark.evaluation.speed import measure_speed
     from benchmark.execution.away import files_here
+    from benchmark.experiment.partition import split_of
     from benchmark.training import devices
     from benchmark.training.fit import fit
-    from datasets.splits import make_split
 
     spec, protocol = order.spec, order.spec.protocol
     info = datasets.info(spec.dataset)
@@ -134,14 +134,7 @@ def _run(order: Order, emit: Events, record: dict[str, Any], watch: Stopwatch) -
         emit({"event": "stage", "stage": "preparing data"})
         try:
             cases = datasets.read_cases(spec.dataset, files_here(order))
-            split = make_split(
-                protocol.split,
-                cases,
-                fold=spec.fold,
-                folds=protocol.folds,
-                validation_fraction=protocol.validation_fraction,
-                seed=protocol.split_seed,
-            )
+            split = split_of(protocol, cases, spec.fold)
         except datasets.DatasetError as error:
             raise BenchmarkError(str(error)) from None
         by_id = {case.id: case for case in cases}

@@ -10,11 +10,11 @@ import datasets
 from benchmark.errors import DataError
 from benchmark.experiment.config import Experiment
 from benchmark.experiment.matrix import Source
+from benchmark.experiment.partition import split_of
 from benchmark.experiment.spec import digest
 from datasets import phantom
 from datasets.case import Case
 from datasets.layout import phantom_marker
-from datasets.splits import make_split
 
 
 def locate(
@@ -129,14 +129,7 @@ def _source(
     protocol = experiment.protocol_for(name)
     for fold in folds:
         # A split that these files cannot give is refused before anything is trained.
-        make_split(
-            protocol.split,
-            cases,
-            fold=fold,
-            folds=protocol.folds,
-            validation_fraction=protocol.validation_fraction,
-            seed=protocol.split_seed,
-        )
+        split_of(protocol, cases, fold)
     return Source(
         root=found.root,
         source=found.source,

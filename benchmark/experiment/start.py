@@ -12,10 +12,10 @@ from benchmark.errors import BenchmarkError, ConfigError
 from benchmark.experiment.config import Experiment
 from benchmark.experiment.matrix import Source
 from benchmark.experiment.matrix_rules import Cell
+from benchmark.experiment.partition import split_of
 from benchmark.experiment.spec import RunSpec
 from benchmark.records import WEIGHTS, digest_of
 from benchmark.trained import Trained, find, open_run
-from datasets.splits import make_split
 
 # The place of the matrix that one start holds for.
 Network = tuple[str, str, int | None]
@@ -139,13 +139,6 @@ def tested_patients(spec: RunSpec, root: Path) -> set[str]:
     """Return the patients on whom a run is tested."""
     cases = datasets.read_cases(spec.dataset, root)
     protocol = spec.protocol
-    split = make_split(
-        protocol.split,
-        cases,
-        fold=spec.fold,
-        folds=protocol.folds,
-        validation_fraction=protocol.validation_fraction,
-        seed=protocol.split_seed,
-    )
+    split = split_of(protocol, cases, spec.fold)
     patient = {case.id: case.patient for case in cases}
     return {patient[case] for case in split.test}

@@ -6,14 +6,13 @@ report can be made from it again; pictures of the data and weights are not in it
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from pathlib import Path
 from typing import Any
 
 from benchmark.errors import BenchmarkError
-from benchmark.records import SUMS
+from benchmark.records import SUMS, digest_of
 
 PUBLISHED = "published"
 FACTS = "publication.json"
@@ -72,6 +71,4 @@ def checksums(folder: Path) -> dict[str, str]:
         for path in folder.rglob("*")
         if path.is_file() and path.relative_to(folder) != Path(SUMS)
     )
-    return {
-        file.as_posix(): hashlib.sha256((folder / file).read_bytes()).hexdigest() for file in files
-    }
+    return {file.as_posix(): digest_of(folder / file) for file in files}

@@ -20,11 +20,11 @@ import architectures
 import datasets
 from benchmark.data.cache import Cache, CachedCase
 from benchmark.data.pipeline import training_batches
+from benchmark.experiment.partition import split_of
 from benchmark.experiment.plan import make_plan
 from benchmark.experiment.sources import ensure_phantoms
 from benchmark.experiment.spec import RunSpec
 from benchmark.timing import summarise_epochs, summarise_steps, summarise_waits
-from datasets.splits import make_split
 
 ROOT = Path(__file__).resolve().parents[2]
 SPAN_S = 1.0  # of each stream
@@ -140,10 +140,7 @@ def _cases(
     """Return the prepared training and validation cases of a run, once read and thus in memory."""
     protocol = spec.protocol
     cases = datasets.read_cases(spec.dataset, root)
-    split = make_split(
-        protocol.split, cases, fold=spec.fold, folds=protocol.folds,
-        validation_fraction=protocol.validation_fraction, seed=protocol.split_seed,
-    )  # fmt: skip
+    split = split_of(protocol, cases, spec.fold)
     by_id = {case.id: case for case in cases}
     cache = Cache(folder / "cache", datasets.info(spec.dataset), protocol.spacing_mm)
     training, validation = (
