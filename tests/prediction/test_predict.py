@@ -160,24 +160,42 @@ def test_a_frame_of_a_cine_has_the_mask_of_the_frame_alone(predict, scene, tmp_p
     np.testing.assert_array_equal(whole[..., 1], alone)
 
 
-def test_an_echo_sequence_has_areas_and_the_fraction_of_its_view(predict, finished, tmp_path):
-    y, x = np.mgrid[:96, :80]
-    frames = []
-    for size in (1.0, 0.9, 0.75, 0.85):
-        inside = ((y - 40) / (30 * size)) ** 2 + ((x - 36) / (14 * size)) ** 2 < 1
-        frames.append(np.where(inside, 60.0, 200.0).T)
-    save(tmp_path / "someone_4CH_loop.nii", np.stack(frames, axis=-1).astype(np.float32),
-         np.diag([-1.0, -1.0, 1.0, 1.0]))  # fmt: skip
-    key = finished(dataset="camus", affine=np.diag([-0.3, -0.3, 1, 1]), dims_of_masks=2)
-    import benchmark.prediction.task as task
+PLANAR = np.diag([-1.0, -1.0, 1.0, 1.0])
 
-    def dark_is_ventricle(blocks, prepared):
+
+def echo_loop(wide):
+    """Four frames of a dark ellipse in a bright picture, 1 mm pixels; the third is smallest."""
+    y, x = np.mgrid[:96, :80]
+    frames = [
+        np.where(((y - 40) / (30 * size)) ** 2 + ((x - 36) / (wide * size)) ** 2 < 1, 60.0, 200.0)
+        for size in (1.0, 0.9, 0.75, 0.85)
+    ]
+    return np.stack([frame.T for frame in frames], axis=-1).astype(np.float32)
+
+
+@contextlib.contextmanager
+def dark_is_ventricle():
+    """Let what is dark be the first class, on the image's own grid, in place of the network."""
+    import benchmark.prediction.task as task
+    from benchmark.data.preprocessing import prepare
+
+    def label_map(blocks, prepared):
         list(blocks)
         return (prepared.image[0] < 0.5).astype(np.uint8)
 
+    def as_it_is(image, mask, steps, target):
+        return prepare(image, mask, steps, (None, None, None))
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(task, "label_map", dark_is_ventricle)
-        patch.setattr(task, "prepare", lambda image, mask, steps, target: _as_it_is(image, steps))
+        patch.setattr(task, "label_map", label_map)
+        patch.setattr(task, "prepare", as_it_is)
+        yield
+
+
+def test_an_echo_sequence_has_areas_and_the_fraction_of_its_view(predict, finished, tmp_path):
+    save(tmp_path / "someone_4CH_loop.nii", echo_loop(14), PLANAR)
+    key = finished(dataset="camus", affine=np.diag([-0.3, -0.3, 1, 1]), dims_of_masks=2)
+    with dark_is_ventricle():
         code, out, _ = predict(tmp_path / "someone_4CH_loop.nii", key=key)
     assert code == 0
     rows = pd.read_csv(out / "measurements.csv")
@@ -190,30 +208,13 @@ def test_an_echo_sequence_has_areas_and_the_fraction_of_its_view(predict, finish
 
 
 def test_two_sequences_of_one_echo_patient_give_a_biplane_fraction(predict, finished, tmp_path):
-    y, x = np.mgrid[:96, :80]
     for view, wide in (("2CH", 16), ("4CH", 14)):
-        frames = [
-            np.where(
-                ((y - 40) / (30 * size)) ** 2 + ((x - 36) / (wide * size)) ** 2 < 1, 60.0, 200.0
-            )
-            for size in (1.0, 0.9, 0.75, 0.85)
-        ]
-        loop = np.stack([frame.T for frame in frames], axis=-1).astype(np.float32)
-        save(tmp_path / "in" / f"patient0001_{view}_half_sequence.nii", loop,
-             np.diag([-1.0, -1.0, 1.0, 1.0]))  # fmt: skip
+        loop = echo_loop(wide)
+        save(tmp_path / "in" / f"patient0001_{view}_half_sequence.nii", loop, PLANAR)
     # The images of the instants themselves are measured for themselves, not mixed with these.
-    save(tmp_path / "in" / "patient0001_2CH_ED.nii", loop[..., 0],
-         np.diag([-1.0, -1.0, 1.0, 1.0]))  # fmt: skip
+    save(tmp_path / "in" / "patient0001_2CH_ED.nii", loop[..., 0], PLANAR)
     key = finished(dataset="camus", affine=np.diag([-0.3, -0.3, 1, 1]), dims_of_masks=2)
-    import benchmark.prediction.task as task
-
-    def dark_is_ventricle(blocks, prepared):
-        list(blocks)
-        return (prepared.image[0] < 0.5).astype(np.uint8)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(task, "label_map", dark_is_ventricle)
-        patch.setattr(task, "prepare", lambda image, mask, steps, target: _as_it_is(image, steps))
+    with dark_is_ventricle():
         code, out, _ = predict(tmp_path / "in", key=key)
     assert code == 0
     rows = pd.read_csv(out / "measurements.csv")
@@ -223,12 +224,6 @@ def test_two_sequences_of_one_echo_patient_give_a_biplane_fraction(predict, fini
     both = biplane[biplane["value"].notna()].iloc[0]
     assert both["value"] == pytest.approx(100 * (1 - 0.75**3), abs=4)
     assert both["frame"] == "2CH ED 1, 2CH ES 3, 4CH ED 1, 4CH ES 3"
-
-
-def _as_it_is(image, steps):
-    from benchmark.data.preprocessing import prepare
-
-    return prepare(image, None, steps, (None, None, None))
 
 
 def test_probabilities_views_and_ensembles(predict, finished, scene, tmp_path):
