@@ -22,31 +22,29 @@ def augmenter(name: str) -> Augment:
 
     ``standard``: rotation up to 15°, scaling 0.85–1.18, shift up to 5 %, gamma, brightness and
     contrast, Gaussian noise and blur. No flips: hearts have a side, and so do apical views.
+    ``mirrored``: the same after flips along x and y.
     ``none``: patches as they are.
 
     The returned function takes an image in [0, 1] and a label map, both ``(z, y, x)``, and a
     Generator; equal generators give equal results in any thread.
     """
-    return _Standard() if name == "standard" else _identity
+    return _identity if name == "none" else _Drawn(flips=has_flips(name))
 
 
 def has_flips(name: str) -> bool:
     """Return whether the recipe of that name shows networks mirrored images."""
-    if name != "standard":
-        return False
-    from benchmark.data.recipe import Recipe
-
-    return Recipe().flips
+    return name == "mirrored"
 
 
 def _identity(image: Array, mask: Labels, rng: np.random.Generator) -> tuple[Array, Labels]:
     return image, mask
 
 
-class _Standard:
+class _Drawn:
     """Holds one recipe per thread, because a recipe keeps its random state."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, flips: bool) -> None:
+        self._flips = flips
         self._local = threading.local()
 
     def __call__(
@@ -55,6 +53,6 @@ class _Standard:
         if not hasattr(self._local, "recipe"):
             from benchmark.data.recipe import Recipe  # albumentations takes half a second
 
-            self._local.recipe = Recipe()
+            self._local.recipe = Recipe(flips=self._flips)
         moved, labels = self._local.recipe(image, mask, seed=int(rng.integers(2**31)))
         return moved, labels

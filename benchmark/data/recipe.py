@@ -1,4 +1,4 @@
-"""The standard recipe of augmentation, written for stacks of slices.
+"""The recipes of augmentation, written for stacks of slices.
 
 albumentations draws the parameters and names the operations; what it does slowly for stacks is done
 here with the same OpenCV calls on the same numbers, so that every byte is the same
@@ -7,6 +7,7 @@ here with the same OpenCV calls on the same numbers, so that every byte is the s
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import albumentations as A
@@ -88,13 +89,18 @@ def warp(stack: npt.NDArray[Any], matrix: npt.NDArray[np.float64], flags: int) -
 
 
 class Recipe:
-    """The standard recipe; one for each thread, since the transforms keep their random state."""
+    """A recipe; one for each thread, since the transforms keep their random state.
 
-    def __init__(self) -> None:
+    Args:
+        flips: Whether patches are mirrored first, along x and along y, each with probability 0.5.
+    """
+
+    def __init__(self, *, flips: bool = False) -> None:
         cv2.setNumThreads(0)  # parallelism is over patches; OpenCV's own would only compete
-        self._noise = A.GaussNoise(std_range=(0.01, 0.05), p=0.3)
+        mirrors = [A.HorizontalFlip(p=0.5), A.VerticalFlip(p=0.5)] if flips else []
         self._pipeline = A.Compose(
             [
+                *mirrors,
                 StackAffine(
                     rotate=(-15, 15),
                     scale=(0.85, 1.18),
@@ -108,25 +114,18 @@ class Recipe:
                 ),
                 A.RandomGamma(gamma_limit=(70, 140), p=0.3),
                 StackBrightness(brightness_limit=0.15, contrast_limit=0.2, p=0.5),
-                self._noise,
+                A.GaussNoise(std_range=(0.01, 0.05), p=0.3),
                 A.GaussianBlur(sigma_limit=(0.3, 1.0), blur_limit=0, p=0.2),
             ],
             is_check_shapes=False,  # a patch and its mask were cut with one window
         )
 
-    @property
-    def flips(self) -> bool:
-        """Whether it mirrors patches."""
-        mirrors = (A.HorizontalFlip, A.VerticalFlip, A.Transpose, A.D4, A.SquareSymmetry)
-        return any(isinstance(transform, mirrors) for transform in self._pipeline.transforms)
-
     def __call__(
         self, image: npt.NDArray[np.float32], mask: npt.NDArray[np.uint8], *, seed: int
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
         """Return image and mask ``(z, y, x)`` under the draw of a seed."""
-        # As `Compose.set_random_seed`, but without a generator for transforms that ask for none.
-        for transform in self._pipeline.transforms:
-            transform.py_random.seed(seed)
-        self._noise.random_generator = np.random.default_rng(seed)
+        # `Compose.set_random_seed` would start every transform at the same point of one sequence: a
+        # patch that is turned far would always be dark and blurred too. Here they draw in turn.
+        self._pipeline.set_random_state(np.random.default_rng(seed), random.Random(seed))
         out = self._pipeline(images=image[..., np.newaxis], masks=mask)
         return np.asarray(out["images"][..., 0], np.float32), np.asarray(out["masks"], np.uint8)

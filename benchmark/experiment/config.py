@@ -84,7 +84,7 @@ class ProtocolSection(Section):
     loss: Literal["dice_cross_entropy", "dice_squared", "one_vs_rest", "focal_tversky"] = (
         "dice_cross_entropy"
     )
-    augmentation: Literal["standard", "none"] = "standard"
+    augmentation: Literal["standard", "mirrored", "none"] = "standard"
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
     compile: Literal["auto", "xla", "none"] = "auto"
     backend: Literal["tensorflow", "jax", "torch"] = "tensorflow"

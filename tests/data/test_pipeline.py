@@ -162,7 +162,7 @@ def test_augmentation_adds_no_label():
         assert set(np.unique(labels)) <= {0, 1, 2, 3}
 
 
-@pytest.mark.parametrize("name", ["standard", "none"])
+@pytest.mark.parametrize("name", ["standard", "mirrored", "none"])
 def test_augmentation_is_a_function_of_its_generator(name):
     image = np.random.default_rng(0).random((1, 32, 32)).astype(np.float32)
     mask = (image > 0.5).astype(np.uint8)

@@ -106,14 +106,17 @@ def test_an_ensemble_cleans_what_most_of_its_runs_clean(finished, tmp_path):
     assert cleaned(runs[:2]) == (3,)  # half is not most
 
 
-def test_flips_are_read_off_the_recipe():
-    import albumentations
+def test_flips_are_those_that_the_recipe_draws():
+    import numpy as np
 
-    from benchmark.data.augmentation import has_flips
-    from benchmark.data.recipe import Recipe
+    from benchmark.data.augmentation import augmenter, has_flips
 
-    assert not has_flips("standard")
-    assert not has_flips("none")
-    recipe = Recipe()
-    recipe._pipeline = albumentations.Compose([albumentations.HorizontalFlip(p=0.5)])
-    assert recipe.flips
+    image = np.random.default_rng(0).random((1, 32, 32)).astype(np.float32)
+    mask = np.zeros((1, 32, 32), np.uint8)
+    mask[:, 2:8] = 1  # affine maps of the recipe leave it in its half
+    for name in ("standard", "mirrored", "none"):
+        sides = {
+            int(augmenter(name)(image, mask, np.random.default_rng(seed))[1][:, 20:].any())
+            for seed in range(30)
+        }
+        assert has_flips(name) == (sides == {0, 1})
