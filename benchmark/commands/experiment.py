@@ -72,7 +72,7 @@ def experiment_options() -> argparse.ArgumentParser:
         help="folder that holds the datasets (default: data); without real files phantoms serve",
     )  # fmt: skip
     parser.add_argument(
-        "--profile", choices=("smoke", "quick", "full"),
+        "--profile", choices=("smoke", "quick", "cpu", "full"),
         help="size of the experiment (default: full with a GPU and real files, else quick)",
     )  # fmt: skip
     parser.add_argument(

@@ -35,7 +35,7 @@ from benchmark.experiment.tuning_section import (
 from benchmark.experiment.yaml_tree import Layer, Location, Tree, load
 from datasets.splits import SPLITS
 
-PROFILES = ("smoke", "quick", "full")
+PROFILES = ("smoke", "quick", "cpu", "full")
 
 
 def _ascending(bounds: tuple[int, int]) -> tuple[int, int]:
