@@ -132,7 +132,7 @@ def write_results(
     """
     repeats = -(-runs // (FOLDS * len(NETWORKS) * len(COMPARISONS)))
     plan = itertools.product(range(repeats), range(FOLDS), NETWORKS, COMPARISONS)
-    truths: dict[tuple[Comparison, int], pd.DataFrame] = {}
+    truths: dict[tuple[str, str, int], pd.DataFrame] = {}
     records = []
     for number, (repeat, fold, network, comparison) in enumerate(itertools.islice(plan, runs)):
         spec = RunSpec(
@@ -148,9 +148,10 @@ def write_results(
             protocol=comparison.protocol,
         )
         order = Order(spec, comparison.profile, results, results, comparison.release)
-        if (comparison, fold) not in truths:
-            place = COMPARISONS.index(comparison)
-            truths[comparison, fold] = _truth(comparison, fold, cases, [seed, place, fold])
+        files = (spec.dataset, spec.source, fold)
+        if files not in truths:
+            rng = np.random.default_rng([seed, *map(ord, f"{spec.dataset}{spec.source}{fold}")])
+            truths[files] = _truth(spec.dataset, fold, cases, rng)
         record = new_record(order, STARTED + datetime.timedelta(minutes=40 * number))
         rng = np.random.default_rng([seed, number])
         order.folder.mkdir(parents=True)
@@ -160,9 +161,10 @@ def write_results(
             status, error = FAILURES[number % PERIOD]
             record |= {"status": status, "error": error, "timing": {"total_s": 95.0}}
         else:
-            truth = truths[comparison, fold]
-            record |= _finish(order, network, truth, rng, pictures=pictures)
-        record["finished_utc"] = (STARTED + datetime.timedelta(minutes=40 * number + 35)).isoformat()
+            record |= _finish(order, network, truths[files], rng, pictures=pictures)
+        record["finished_utc"] = (
+            STARTED + datetime.timedelta(minutes=40 * number + 35)
+        ).isoformat()
         write_atomic(order.log, f"{spec.name}: {record['status']}\n")
         write_record(order.folder, record)
         records.append({**record, "path": order.folder})
@@ -225,13 +227,12 @@ def _environment() -> dict[str, Any]:
     }
 
 
-def _truth(comparison: Comparison, fold: int, count: int, seed: list[int]) -> pd.DataFrame:
+def _truth(dataset: str, fold: int, count: int, rng: np.random.Generator) -> pd.DataFrame:
     """What is the same for every network: one row per case and class or region."""
-    info = datasets.info(comparison.dataset)
-    views = ("2CH", "4CH") if comparison.dataset == "camus" else ("",)
+    info = datasets.info(dataset)
+    views = ("2CH", "4CH") if dataset == "camus" else ("",)
     phases = info.phases or ("",)
     patients = -(-count // (len(views) * len(phases)))
-    rng = np.random.default_rng(seed)
     hard = rng.gamma(1.5, 0.02, patients)
     size = rng.uniform(60, 180, patients)
     rows = []
@@ -246,7 +247,7 @@ def _truth(comparison: Comparison, fold: int, count: int, seed: list[int]) -> pd
                         "case": "_".join(filter(None, (patient, view, phase))),
                         "patient": patient,
                         "phase": phase,
-                        "group": group if comparison.dataset == "acdc" else "",
+                        "group": group if dataset == "acdc" else "",
                         "view": view,
                         "quality": ("Good", "Medium", "Poor")[index % 3] if views[0] else "",
                         "class": name,

@@ -117,6 +117,14 @@ def test_phantoms_have_none_and_real_groups_those_of_their_own_files(material):
     assert "V-Net (fully supervised)" in other - official
 
 
+def test_a_result_on_the_only_class_is_that_of_the_mean_too(material):
+    for group in material.groups:
+        if (group.dataset, group.source) == ("decathlon", "real"):
+            rows = literature_parts(material)[group.slug]
+            of_mean = [row["value"] for row in rows if row["what"] == "mean"]
+            assert of_mean == [row["value"] for row in rows if row["what"] == "left_atrium"] != []
+
+
 def test_files_that_no_publication_used_have_none(record, tmp_path):
     unknown = record(tmp_path, "unet", "decathlon", "real") | {"release": "not the official cases"}
     groups = comparison_groups([unknown], pd.DataFrame(), pd.DataFrame())

@@ -77,12 +77,15 @@ def _of(group: Group, sources: Sequence[Mapping[str, Any]]) -> list[dict[str, An
     if group.phantom:
         return []
     releases = {run.release for run in group.runs if not run.external}
-    return [
+    rows = [
         row
         for source in sources
         if source["dataset"] == group.dataset and releases == {source["release"]}
         for row in published(source)
     ]
+    # The mean over a single class is that class, whichever of the two a reader looks at.
+    alone = [row | {"what": MEAN} for row in rows if [row["what"]] == group.classes]
+    return [*rows, *alone]
 
 
 def _title(what: str) -> str:
