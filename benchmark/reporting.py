@@ -74,11 +74,25 @@ def write(records: Records, results: Path, *, mix_protocols: bool = False) -> li
     with locked(results / ".locks" / "report"):  # two invocations may end at once
         files = write_report(
             results, shown, cases_frame(shown), epochs_frame(shown), clinical_frame(shown),
-            mix_protocols=mix_protocols,
+            mix_protocols=mix_protocols, mlflow=_mlflow(results),
         )  # fmt: skip
         if not mix_protocols:
             write_json(results / "report" / MADE_FROM, made_from(shown))
     return files
+
+
+def _mlflow(results: Path) -> dict[str, str]:
+    """Return where the UI shows each run; of a store elsewhere that is not known here."""
+    import sqlite3
+
+    from benchmark.tracking.address import own_store
+    from benchmark.tracking.sqlite import run_pages
+
+    store = own_store(results)
+    try:
+        return run_pages(store) if store else {}
+    except sqlite3.Error:  # the tracker has said so; a sink that fails keeps nobody from a report
+        return {}
 
 
 def is_up_to_date(records: Records, results: Path) -> bool:

@@ -21,8 +21,9 @@ def write_report(
     *,
     mix_protocols: bool = False,
     formats: Sequence[str] = FORMATS,
+    mlflow: Mapping[str, str] | None = None,
 ) -> list[Path]:
-    """Write ``results/report``: leaderboard, statistics, errors, clinical agreement, figures.
+    """Write ``results/report``: the page, leaderboard, statistics, errors, agreement, figures.
 
     Runs are compared only within a dataset, source and protocol. Runs that failed are rows with
     their status.
@@ -36,10 +37,11 @@ def write_report(
         clinical: the rows of all ``clinical.csv``.
         mix_protocols: put the protocols of a dataset and source side by side in one table, marked
             and without ranks, and write to ``results/report-mixed``.
-        formats: of figures, among PNG, SVG and PDF.
+        formats: of figures, among PNG, SVG and PDF; without any there are tables alone.
+        mlflow: address of runs in MLflow by their keys, for the page to link to.
 
     Returns:
-        The paths written: ``leaderboard.csv``, ``.md``, ``.tex``, ``cases.csv``, ``strata.csv``,
+        The paths written: ``index.html``, ``leaderboard.csv``, ``.md``, ``.tex``, ``cases.csv``, ``strata.csv``,
         ``.md``, ``.tex``, ``clinical.csv``, ``.md``, ``.tex``, the analyses, then figures; of what
         followed the runs ``generalisation`` and ``robustness``.
     """
@@ -54,6 +56,8 @@ def write_report(
     from benchmark.report.groups import comparison_groups
     from benchmark.report.leaderboard import leaderboard
     from benchmark.report.robustness import curves, write_robustness
+    from benchmark.report.site import write_site
+    from benchmark.report.site.material import Material
     from benchmark.report.stability import rankings
     from benchmark.report.strata import write_strata
     from benchmark.report.tables import write_tables
@@ -62,13 +66,14 @@ def write_report(
     groups = comparison_groups(records, cases, epochs, mix_protocols=mix_protocols)
     frame = leaderboard(groups)
     found = rankings(frame, groups)
+    agreement = agreement_frame(groups, clinical)
     # A damaged one is left out here, and made again by the next run.
     followers = read_followers(records, lambda text: None)
     corrupted = curves(groups, followers)
-    return [
+    files = [
         *write_tables(folder, frame, groups),
         *write_strata(folder, groups),
-        *write_clinical(folder, agreement_frame(groups, clinical), groups, clinical),
+        *write_clinical(folder, agreement, groups, clinical),
         *write_analyses(folder, frame, groups, found),
         *write_errors(folder, groups),
         *write_generalisation(folder, followers, cases),
@@ -76,3 +81,8 @@ def write_report(
         *write_figures(folder / "figures", frame, groups, clinical, found, formats),
         *write_robustness_figures(folder / "figures", corrupted, formats),
     ]
+    if not formats:
+        return files
+    by_key = {str(record["key"]): record for record in records}
+    material = Material(folder, groups, frame, agreement, found, by_key)
+    return [*files, *write_site(material, written=files, mlflow=mlflow or {}, cache=results / "cache")]

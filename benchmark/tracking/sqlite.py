@@ -43,6 +43,28 @@ def pages(store: Path, host: str, port: int) -> list[str]:
     return [f"http://{host}:{port}/#/experiments/{number}/runs?{query}" for (number,) in found]
 
 
+def run_pages(store: Path, host: str = "127.0.0.1", port: int = 5000) -> dict[str, str]:
+    """Return the address of each run's page in the UI, as `ui` serves it, by the run's key.
+
+    Of several runs of one key the last counts. A folder without a store has none.
+
+    Raises:
+        sqlite3.Error: The file is no such store.
+    """
+    if not store.exists():
+        return {}
+    with closing(sqlite3.connect(store, timeout=5.0)) as connection:
+        found = connection.execute(
+            "SELECT tags.value, runs.experiment_id, runs.run_uuid FROM runs JOIN tags "
+            "ON tags.run_uuid = runs.run_uuid AND tags.key = 'bench.key' "
+            "WHERE runs.lifecycle_stage = 'active' ORDER BY runs.start_time"
+        ).fetchall()
+    return {
+        key: f"http://{host}:{port}/#/experiments/{experiment}/runs/{run}"
+        for key, experiment, run in found
+    }
+
+
 def relocate(store: Path) -> str | None:
     """Make the places in a store those of the folder in which it lies.
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 Name = tuple[str, str]
 
+RULES = "METHODOLOGY.md"
+"""Beside the page: the rules under which it was made."""
+
 
 @dataclass(frozen=True)
 class Material:

@@ -18,12 +18,15 @@ from benchmark.records import write_atomic
 from benchmark.report.cells import PHANTOM
 from benchmark.report.groups import Group, row_title
 from benchmark.report.site.board import board_parts
-from benchmark.report.site.material import Material, row_id
+from benchmark.report.site.cases import case_parts
+from benchmark.report.site.charts import chart_parts
+from benchmark.report.site.libraries import datatables_css, libraries_html
+from benchmark.report.site.literature import literature_parts
+from benchmark.report.site.material import RULES, Material, row_id
 from benchmark.report.site.scores import score_parts
 
 PAGE = "index.html"
-RULES = "METHODOLOGY.md"
-SCRIPTS = ("page", "board")
+SCRIPTS = ("page", "board", "charts", "paint", "cases")
 
 METHOD = (
     "Every row of a table was trained on the same patients, with the same budget, loss, optimiser "
@@ -55,7 +58,7 @@ def write_page(
     *,
     written: Iterable[Path],
     mlflow: Mapping[str, str],
-    libraries: str,
+    cache: Path,
 ) -> list[Path]:
     """Write ``index.html`` and the rules it links to.
 
@@ -63,28 +66,39 @@ def write_page(
         material: What the page is made from.
         written: The other files of the report.
         mlflow: Address of runs in MLflow by their keys, as far as known.
-        libraries: The HTML that loads what the scripts need.
+        cache: Folder that keeps a library that takes a second to make.
 
     Returns:
         The paths of both files.
     """
-    groups = [group_parts(material, group, mlflow) for group in material.groups]
+    charts, cases = chart_parts(material), case_parts(material)
+    literature = literature_parts(material)
+    groups = [
+        group_parts(material, group, mlflow)
+        | {
+            "charts": charts[group.slug],
+            "cases": cases[group.slug],
+            "literature": literature[group.slug],
+        }
+        for group in material.groups
+    ]
+    across = {"charts": charts["across"]}
     page = _template().render(
         title="Heart segmentation leaderboard",
         summary=_summary(material.groups),
         phantoms=_phantoms(material.groups),
         phantom_note=PHANTOM,
         groups=groups,
-        across=None,
+        across=across,
         method=METHOD,
         data=_data(material.groups),
         files=_files(material.folder, written),
         footer=f"Made by the heart segmentation benchmark {__version__} from "
         f"{len(material.records)} records.",
-        page=Markup(to_script({"groups": groups, "across": {}})),
-        style=Markup("\n".join(_texts(SCRIPTS, "css"))),
+        page=Markup(to_script({"groups": groups, "across": across})),
+        style=Markup("\n".join([datatables_css(), *_texts(SCRIPTS, "css")])),
         script=Markup("\n".join(_texts(SCRIPTS, "js"))),
-        libraries=Markup(libraries),
+        libraries=Markup(libraries_html(cache)),
     )
     path = material.folder / PAGE
     write_atomic(path, page)
