@@ -21,6 +21,7 @@ import pandas as pd
 import datasets
 from benchmark.evaluation.cases import CASE_COLUMNS
 from benchmark.evaluation.endpoints import CLINICAL_COLUMNS
+from benchmark.evaluation.excerpt import write_excerpt
 from benchmark.execution.order import Order, new_record
 from benchmark.experiment.spec import Protocol, RunSpec
 from benchmark.records import write_atomic, write_record
@@ -367,21 +368,17 @@ def _epochs(network: Network, rng: np.random.Generator, count: int = 40) -> pd.D
 
 def _write_pictures(folder: Path, dataset: str, scored: pd.DataFrame) -> None:
     """Image, truth and prediction of every case: a heart, and one the worse the lower the Dice."""
-    folder.mkdir()
     labels = datasets.info(dataset).classes
     noise = np.random.default_rng(3).normal(0, 12, SHAPE)
     for case, rows in scored[scored["kind"] == "class"].groupby("case"):
-        error = 1 - rows["dice"].mean()
-        truth, prediction = _heart(labels, 0.0), _heart(labels, 0.4 * error)
+        dice = float(rows["dice"].mean())
+        truth, prediction = _heart(labels, 0.0), _heart(labels, 0.4 * (1 - dice))
         image = np.clip(70 + noise + 45 * (truth > 0) + 25.0 * truth, 0, 255)
-        planar = dataset == "camus"
-        content = {"image": image.astype(np.uint8), "truth": truth, "prediction": prediction}
-        np.savez_compressed(
-            folder / f"{case}.npz",
-            **{name: array[2] if planar else array for name, array in content.items()},
-            spacing_mm=np.asarray((1.5, 1.5) if planar else (8.0, 1.5, 1.5), np.float32),
-            dice=np.float32(1 - error),
-        )
+        spacing = (8.0, 1.5, 1.5)
+        if dataset == "camus":
+            image, truth, prediction, spacing = image[2], truth[2], prediction[2], spacing[1:]
+        path = folder / f"{case}.npz"
+        write_excerpt(path, image.astype(np.float32), truth, prediction, spacing, dice=dice)
 
 
 def _heart(labels: Mapping[str, int], shift: float) -> npt.NDArray[np.uint8]:
