@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from benchmark.data.cache import CachedCase
-from benchmark.data.preprocessing import Array, Labels, scale_intensity
 from benchmark.errors import DataError
 from benchmark.evaluation.endpoints import CLINICAL_COLUMNS, ClinicalCollector
 from benchmark.evaluation.errors import ERROR_COLUMNS, locate_errors
+from benchmark.evaluation.excerpt import write_excerpt
 from benchmark.evaluation.inference import Predictor
 from benchmark.evaluation.metrics import METRICS, score
 from benchmark.evaluation.postprocessing import keep_largest
@@ -127,7 +127,7 @@ def evaluate(
             }
             for scored in scores
         ]
-        _write_picture(
+        write_excerpt(
             folder / "slices" / f"{cached.case.id}.npz",
             image.array, truth.array, predicted, truth.spacing_mm,
             dice=foreground_mean(rows[-len(scores) :], "dice"),
@@ -153,26 +153,3 @@ def unannotated_classes(info: DatasetInfo, cases: Sequence[CachedCase]) -> list[
         for name, label in info.classes.items()
         if not any((cached.prepared.mask == label).any() for cached in cases)
     ]
-
-
-def _write_picture(
-    path: Path,
-    image: Array,
-    truth: Labels,
-    predicted: Labels,
-    spacing_mm: Sequence[float],
-    *,
-    dice: float,
-) -> None:
-    if image.ndim == 3:
-        z = int(np.count_nonzero(truth, axis=(1, 2)).argmax())
-        image, truth, predicted = image[z], truth[z], predicted[z]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    content: Mapping[str, Any] = {
-        "image": np.round(255 * scale_intensity(image)).astype(np.uint8),
-        "truth": truth.astype(np.uint8),
-        "prediction": predicted.astype(np.uint8),
-        "spacing_mm": np.asarray(spacing_mm[-2:], np.float32),
-        "dice": np.float32(dice),
-    }
-    np.savez_compressed(path, **content)

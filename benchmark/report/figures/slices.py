@@ -12,12 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmark.report import style
+from benchmark.report.excerpts import Image, files_of, read_excerpt
 from benchmark.report.groups import Group
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-Image = npt.NDArray[np.uint8]
 
 _SIDE = 320  # pixels of a panel; more than print resolves at this size
 _BLEND = 0.55
@@ -47,16 +46,15 @@ class Window:
 
 
 def read_slice(path: Path) -> Slice:
-    """Read ``slices/<case>.npz``."""
-    with np.load(path) as file:
-        y_mm, x_mm = (float(value) for value in file["spacing_mm"])
-        return Slice(
-            image=file["image"],
-            truth=file["truth"],
-            prediction=file["prediction"],
-            spacing_mm=(y_mm, x_mm),
-            dice=float(file["dice"]),
-        )
+    """Read the slice for figures from ``slices/<case>.npz``."""
+    excerpt = read_excerpt(path)
+    return Slice(
+        image=excerpt.image[excerpt.shown],
+        truth=excerpt.truth[excerpt.shown],
+        prediction=excerpt.prediction[excerpt.shown],
+        spacing_mm=excerpt.spacing_mm[1:],
+        dice=excerpt.dice,
+    )
 
 
 def only_labels(one: Slice, labels: Iterable[int]) -> Slice:
@@ -71,14 +69,10 @@ def only_labels(one: Slice, labels: Iterable[int]) -> Slice:
 
 def slices_of(group: Group) -> dict[tuple[str, str], dict[str, Path]]:
     """Files of each architecture by case, from the run with the lowest fold and seed."""
-    found: dict[tuple[str, str], dict[str, Path]] = {}
-    for run in group.runs:
-        if not run.ok:
-            continue
-        paths = found.setdefault(run.name, {})
-        for path in sorted((run.path / "slices").glob("*.npz")):
-            paths.setdefault(path.stem, path)
-    return {name: paths for name, paths in found.items() if paths}
+    return {
+        name: {case: path for case, (_, path) in files.items()}
+        for name, files in files_of(group).items()
+    }
 
 
 def window_of(slices: Sequence[Slice]) -> Window:

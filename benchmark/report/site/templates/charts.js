@@ -1,0 +1,183 @@
+"use strict";
+(() => {
+  const NARROW = matchMedia("(max-width: 40rem)");
+  const SAVED_WIDTH_PX = 720;
+  const SAVED_SCALE = 3;
+  // A picture that is saved is dark on white, whatever the page is.
+  const ON_PAPER = { fg: "#1b1b1b", muted: "#555555", line: "#dddddd", bg: "#ffffff" };
+  // Vega writes these words into the SVG, so that a change of the theme redraws nothing.
+  const ON_PAGE = {
+    fg: "var(--fg)", muted: "var(--muted)", line: "var(--line)", bg: "var(--panel)",
+  };
+
+  const figures = new Set();
+  let queue = Promise.resolve();
+
+  /** How Vega draws what carries no data. */
+  function config(ink, legendBelow) {
+    const label = { labelColor: ink.fg, labelFontSize: 12, titleColor: ink.fg, titleFontSize: 12,
+                    titleFontWeight: "normal" };
+    return {
+      aria: false, // the figure is described as a whole
+      background: ink === ON_PAPER ? ink.bg : null,
+      font: getComputedStyle(document.body).fontFamily,
+      view: { stroke: null },
+      title: { color: ink.fg, subtitleColor: ink.muted, anchor: "start", fontSize: 14,
+               subtitleFontSize: 11, offset: 12 },
+      axis: { ...label, gridColor: ink.line, domainColor: ink.muted, tickColor: ink.muted,
+              labelPadding: 4, titlePadding: 8 },
+      legend: { ...label, labelLimit: 260, symbolSize: 90,
+                symbolBaseFillColor: ink.muted,
+                ...(legendBelow ? { orient: "bottom", columns: 1 } : { orient: "right" }) },
+      text: { color: ink.fg },
+      style: {
+        front: { color: ink.muted, strokeWidth: 1.4, strokeDash: [5, 3] },
+        ring: { color: ink.fg, strokeWidth: 1.4 },
+        interval: { color: ink.fg, strokeWidth: 1.2 },
+        median: { color: ink.fg, thickness: 2 },
+        rank: { color: ink.bg, strokeWidth: 1.8 },
+        threshold: { color: ink.muted, strokeWidth: 1, strokeDash: [2, 4] },
+        cell: { stroke: ink.bg, strokeWidth: 2 },
+        empty: { color: ink.muted, strokeWidth: 1, strokeDash: [3, 3] },
+      },
+    };
+  }
+
+  const OPTIONS = { mode: "vega-lite", renderer: "svg", actions: false, defaultStyle: false };
+
+  /** A specification as it is drawn here: without its title, which the figure has in words. */
+  function onPage(spec) {
+    const copy = structuredClone(spec);
+    delete copy.title;
+    lighten(copy);
+    return copy;
+  }
+
+  /** Let the style sheet lighten the colours of rows, some of which are too dark on a dark page. */
+  function lighten(node) {
+    if (node === null || typeof node !== "object") return;
+    for (const channel of [node.color, node.stroke]) {
+      if (channel?.type !== "nominal") continue;
+      channel.scale.range = channel.scale.range.map(
+        (hex) => `color-mix(in srgb, ${hex}, #fff var(--chart-tint))`,
+      );
+    }
+    Object.values(node).forEach(lighten);
+  }
+
+  function element(name, attributes = {}, ...children) {
+    const node = document.createElement(name);
+    for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+    node.append(...children);
+    return node;
+  }
+
+  async function draw(figure) {
+    const vegaEmbed = await window.libraries.vega();
+    const { chart, canvas } = figure;
+    figure.result?.finalize();
+    try {
+      figure.result = await vegaEmbed(canvas, onPage(chart.spec), {
+        ...OPTIONS, config: config(ON_PAGE, NARROW.matches),
+        tooltip: { disableDefaultStyle: true },
+      });
+    } catch (error) {
+      canvas.textContent = "This chart could not be drawn.";
+      throw error;
+    }
+    canvas.classList.add("drawn");
+    canvas.style.minHeight = "";
+  }
+
+  /** Charts are drawn one after the other, and the page answers in between. */
+  function enqueue(figure) {
+    figure.queued = true;
+    queue = queue.catch(() => {}).then(() => draw(figure));
+    return queue;
+  }
+
+  /** Draw what was not drawn yet, to be printed, say; resolves when all is there. */
+  window.drawCharts = () =>
+    Promise.all([...figures].filter((figure) => !figure.queued).map(enqueue));
+
+  async function save(chart, kind) {
+    const vegaEmbed = await window.libraries.vega();
+    const stage = element("div", { class: "chart-stage", "aria-hidden": "true" });
+    document.body.append(stage);
+    try {
+      const spec = { ...chart.spec, width: SAVED_WIDTH_PX, autosize: "pad", padding: 12 };
+      const { view, finalize } = await vegaEmbed(stage, spec, {
+        ...OPTIONS, config: config(ON_PAPER, false),
+      });
+      const url = await view.toImageURL(kind, kind === "png" ? SAVED_SCALE : 1);
+      finalize();
+      element("a", { href: url, download: `${chart.id}.${kind}` }).click();
+    } finally {
+      stage.remove();
+    }
+  }
+
+  function saveButton(chart, kind) {
+    const word = kind.toUpperCase();
+    const label = `${word}: save “${chart.title}”`;
+    const button = element("button", { type: "button", "aria-label": label }, word);
+    button.addEventListener("click", () => save(chart, kind));
+    return button;
+  }
+
+  function table({ caption, thresholds, rows }) {
+    const heading = (scope, text) => element("th", { scope }, String(text));
+    const head = element("tr", {}, heading("col", "Architecture"),
+      ...thresholds.map((value) => heading("col", value)));
+    const body = rows.map(({ id, runs, texts }) => element("tr", {},
+      heading("row", runs > 1 ? `${id} (${runs} runs)` : id),
+      ...texts.map((text) => element("td", {}, text))));
+    // Takes the focus so that the arrow keys scroll it where it is wider than the screen.
+    const box = { class: "chart-table", tabindex: "0", role: "region", "aria-label": caption };
+    return [
+      element("p", {}, `${caption}:`),
+      element("div", box, element("table", { "aria-label": caption },
+        element("thead", {}, head), element("tbody", {}, ...body))),
+    ];
+  }
+
+  function build(chart) {
+    const text = `chart-${chart.id}-text`;
+    const canvas = element("div", {
+      class: "chart-canvas", role: "img", "aria-label": chart.title, "aria-describedby": text,
+    });
+    canvas.style.minHeight = `${chart.spec.height + 60}px`;
+    const node = element("figure", { class: "chart", id: `chart-${chart.id}` },
+      element("figcaption", {}, element("strong", {}, chart.title),
+        element("span", { class: "chart-save" }, "Save: ", saveButton(chart, "svg"),
+          saveButton(chart, "png"))),
+      canvas, element("p", { id: text }, chart.description));
+    if (chart.table) node.append(...table(chart.table));
+    return { chart, canvas, node, queued: false, result: null };
+  }
+
+  /** Fill a `<div class="charts">`; a chart is drawn when it comes near the screen. */
+  window.startCharts = (container, charts) => {
+    const waiting = new Map();
+    const observer = new IntersectionObserver((entries) => {
+      for (const { isIntersecting, target } of entries) {
+        if (!isIntersecting) continue;
+        observer.unobserve(target);
+        const figure = waiting.get(target);
+        if (!figure.queued) enqueue(figure);
+      }
+    }, { rootMargin: "600px" });
+    for (const figure of charts.map(build)) {
+      figures.add(figure);
+      waiting.set(figure.canvas, figure);
+      container.append(figure.node);
+      observer.observe(figure.canvas);
+    }
+  };
+
+  // Legends stand beside a chart or below it.
+  NARROW.addEventListener("change", () => {
+    for (const figure of figures) if (figure.result) enqueue(figure);
+  });
+  addEventListener("beforeprint", window.drawCharts);
+})();
