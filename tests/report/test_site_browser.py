@@ -278,6 +278,7 @@ def test_print_keeps_banners_tables_and_charts_on_the_paper(open_page, site):
         assert page.locator(f"#{slug} > .banner").is_visible()
     assert not page.locator(".board select, #theme").first.is_visible()
     for slug, group in site.groups.items():
+        assert page.locator(f"#{slug} .notes li").first.is_visible(), "notes are on paper unopened"
         assert page.locator(f"#{slug} .board tbody tr").count() >= len(group.names)
         assert page.locator(f"#{slug} .charts svg").count() > 3
     cut = page.evaluate("""(width) => [...document.querySelectorAll("main :is(td, th, svg, p, li)")]

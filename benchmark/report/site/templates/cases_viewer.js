@@ -288,6 +288,7 @@
     }
 
     function stop() {
+      clearTimeout(saying);
       clearInterval(timer?.id);
       timer = null;
     }
