@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-# No GPU and no sandbox: a container offers neither.
-ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--force-color-profile=srgb")
+# A container has no GPU; Playwright itself leaves the sandbox out and the scrollbars off.
+ARGUMENTS = ("--disable-gpu", "--force-color-profile=srgb")
 TIME_MS = 30_000
 # Milliseconds since the navigation began, once all tables stand.
 READY = """() => [...document.querySelectorAll(".board")].every(

@@ -24,7 +24,19 @@ from benchmark.evaluation.endpoints import CLINICAL_COLUMNS
 from benchmark.evaluation.excerpt import write_excerpt
 from benchmark.execution.order import Order, new_record
 from benchmark.experiment.spec import Protocol, RunSpec
-from benchmark.records import write_atomic, write_record
+from benchmark.records import (
+    cases_frame,
+    clinical_frame,
+    epochs_frame,
+    write_atomic,
+    write_record,
+)
+from benchmark.report.clinical import agreement_frame
+from benchmark.report.groups import Group, comparison_groups
+from benchmark.report.leaderboard import leaderboard
+from benchmark.report.site import write_site
+from benchmark.report.site.material import Material
+from benchmark.report.stability import rankings
 
 Numbers = npt.NDArray[np.float64]
 
@@ -170,6 +182,27 @@ def write_results(
         write_record(order.folder, record)
         records.append({**record, "path": order.folder})
     return records
+
+
+def write_page(results: Path, records: list[dict[str, Any]]) -> tuple[Path, list[Group]]:
+    """Write the page about some records, without the tables and figures that it links to.
+
+    Returns:
+        The page, and the groups on it.
+    """
+    cases = cases_frame(records)
+    groups = comparison_groups(records, cases, epochs_frame(records))
+    frame = leaderboard(groups)
+    material = Material(
+        folder=results / "report",
+        groups=groups,
+        frame=frame,
+        agreement=agreement_frame(groups, clinical_frame(records)),
+        found=rankings(frame, groups),
+        records={record["key"]: record for record in records},
+    )
+    page, *_ = write_site(material, written=(), mlflow={}, cache=results / "cache")
+    return page, groups
 
 
 def _finish(

@@ -15,15 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.records import cases_frame, clinical_frame, epochs_frame
-from benchmark.report.clinical import agreement_frame
-from benchmark.report.groups import Group, comparison_groups
-from benchmark.report.leaderboard import leaderboard
-from benchmark.report.site import write_site
-from benchmark.report.site.material import Material
-from benchmark.report.stability import rankings
+from benchmark.report.groups import Group
 from tests.report.site_browser import Visit, chromium, lacking, visit
-from tests.report.site_results import write_results
+from tests.report.site_results import write_page, write_results
 
 pytestmark = pytest.mark.skipif(bool(lacking()), reason=lacking())
 
@@ -59,18 +53,7 @@ class Site:
 def site(tmp_path_factory) -> Site:
     results = tmp_path_factory.mktemp("site")
     records = write_results(results, runs=25, cases=12, pictures=True)
-    cases = cases_frame(records)
-    groups = comparison_groups(records, cases, epochs_frame(records))
-    frame = leaderboard(groups)
-    material = Material(
-        folder=results / "report",
-        groups=groups,
-        frame=frame,
-        agreement=agreement_frame(groups, clinical_frame(records)),
-        found=rankings(frame, groups),
-        records={record["key"]: record for record in records},
-    )
-    page, *_ = write_site(material, written=(), mlflow={}, cache=results / "cache")
+    page, groups = write_page(results, records)
     return Site(page, {group.slug: group for group in groups})
 
 
@@ -164,7 +147,7 @@ def test_a_heading_sorts_by_its_column_and_back(open_page, site):
 
 
 def _number(text: str) -> float:
-    """The number a cell begins with; NaN where it has none. `` k``, `` M`` are thousands, millions."""
+    """The number that a cell begins with, NaN where it has none; k and M behind it count."""
     words = text.split()
     try:
         number = float(words[0])
@@ -182,14 +165,13 @@ def _number(text: str) -> float:
         ("right_ventricle", "ED", "group:MINF"),
     ],
 )
-def test_choices_show_the_scores_of_just_those_cases(
-    open_page, site, structure, phase, subgroup
-):
+def test_choices_show_the_scores_of_just_those_cases(open_page, site, structure, phase, subgroup):
     visited, group = open_page(), site.real
     chosen = {"structure": structure, "phase": phase, "subgroup": subgroup}
     for name, value in chosen.items():
-        visited.page.locator(f"#{group.slug} .board select").nth(list(chosen).index(name)
-                                                                ).select_option(value)
+        visited.page.locator(f"#{group.slug} .board select").nth(
+            list(chosen).index(name)
+        ).select_option(value)
     shown = read_rows(visited, group.slug)
     column = place(visited, group.slug, "Dice")
     cases = group.cases
@@ -281,9 +263,12 @@ def test_print_keeps_banners_tables_and_charts_on_the_paper(open_page, site):
         assert page.locator(f"#{slug} .notes li").first.is_visible(), "notes are on paper unopened"
         assert page.locator(f"#{slug} .board tbody tr").count() >= len(group.names)
         assert page.locator(f"#{slug} .charts svg").count() > 3
-    cut = page.evaluate("""(width) => [...document.querySelectorAll("main :is(td, th, svg, p, li)")]
+    cut = page.evaluate(
+        """(width) => [...document.querySelectorAll("main :is(td, th, svg, p, li)")]
       .filter((one) => one.checkVisibility() && one.getBoundingClientRect().right > width + 1)
-      .map((one) => `${one.closest("section").id}: ${one.innerText?.slice(0, 40)}`)""", A4_PX)
+      .map((one) => `${one.closest("section").id}: ${one.innerText?.slice(0, 40)}`)""",
+        A4_PX,
+    )
     assert cut == []
     paper = page.pdf(format="A4", margin=dict.fromkeys(("left", "right", "top", "bottom"), "10mm"))
     assert paper.startswith(b"%PDF-")
