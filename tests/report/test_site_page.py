@@ -29,6 +29,9 @@ class _Page(HTMLParser):
             self.links.append(found["href"])
         self._open = found.get("id") if tag == "script" else None
 
+    def handle_endtag(self, tag):
+        self._open = None
+
     def handle_data(self, data):
         if self._open:
             self.ids[self._open] = data

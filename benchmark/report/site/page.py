@@ -26,7 +26,8 @@ from benchmark.report.site.material import RULES, Material, row_id
 from benchmark.report.site.scores import score_parts
 
 PAGE = "index.html"
-SCRIPTS = ("page", "board", "charts", "paint", "cases")
+SCRIPTS = ("page", "board", "charts", "cases_paint", "cases_viewer", "cases")
+STYLES = ("page", "board", "charts", "cases")
 
 METHOD = (
     "Every row of a table was trained on the same patients, with the same budget, loss, optimiser "
@@ -82,7 +83,8 @@ def write_page(
         }
         for group in material.groups
     ]
-    across = {"charts": charts["across"]}
+    # A map of one dataset shows what its table does.
+    across = {"charts": charts["across"]} if len(groups) > 1 else {}
     page = _template().render(
         title="Heart segmentation leaderboard",
         summary=_summary(material.groups),
@@ -96,7 +98,7 @@ def write_page(
         footer=f"Made by the heart segmentation benchmark {__version__} from "
         f"{len(material.records)} records.",
         page=Markup(to_script({"groups": groups, "across": across})),
-        style=Markup("\n".join([datatables_css(), *_texts(SCRIPTS, "css")])),
+        style=Markup("\n".join([datatables_css(), *_texts(STYLES, "css")])),
         script=Markup("\n".join(_texts(SCRIPTS, "js"))),
         libraries=Markup(libraries_html(cache)),
     )

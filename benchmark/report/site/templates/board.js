@@ -176,7 +176,7 @@ window.startBoard = (() => {
     };
     const phantom = group.phantom ? "PHANTOM " : "";
     const board = new window.DataTable(table, {
-      data: rows(), columns: columns(group), order: [[2, "asc"]], paging: false, info: false, autoWidth: false,
+      data: rows(), columns: columns(group), order: [[2, "asc"], [4, "desc"]], paging: false, info: false, autoWidth: false,
       layout: { topStart: null, topEnd: "search", bottomStart: { buttons: [
         { extend: "copyHtml5", text: "Copy", title: `${phantom}${group.title}`, exportOptions: { orthogonal: "export" } },
         { extend: "csvHtml5", text: "CSV", title: `${phantom}leaderboard_${group.slug}`, exportOptions: { orthogonal: "export" } },

@@ -41,7 +41,7 @@ window.make = (tag, attributes = {}, ...children) => {
   document.addEventListener("libraries-ready", () => part("board", window.startBoard));
   // The libraries are parsed when the page stands; what needs none of them begins at once.
   document.addEventListener("DOMContentLoaded", () => {
-    if (window.startCharts) part("charts", (container, group) => window.startCharts(container, (group || window.PAGE.across).charts));
-    if (window.startCases) part("cases", (container, group) => window.startCases(container, group, window.PAGE));
+    part("charts", (container, group) => window.startCharts(container, (group || window.PAGE.across).charts));
+    part("cases", (container, group) => window.startCases(container, group, window.PAGE));
   });
 })();
