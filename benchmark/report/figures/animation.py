@@ -98,7 +98,8 @@ def _phases(group: Group, case: str) -> list[str]:
     """The case and, where it is one phase of a view, the other: end-diastole first."""
     cases = group.cases.drop_duplicates("case").set_index("case")
     keys = [name for name in ("patient", "view") if name in cases]
-    same = cases[(cases[keys].fillna("") == cases.loc[case, keys].fillna("")).all(axis=1)]
+    known = cases[keys].astype(object).fillna("")
+    same = cases[(known == known.loc[case]).all(axis=1)]
     if "phase" in same and sorted(same["phase"].astype(str)) == ["ED", "ES"]:
         return [str(name) for name in same.sort_values("phase").index]
     return [case]

@@ -59,11 +59,12 @@ def _part(group: Group) -> dict[str, Any]:
     order = overall.sort_values(kind="stable").index
     known = known.loc[order]
     stored = _stored(files_of(group))
-    traits = {name: known[name].fillna("").astype(str) for name in TRAITS if name in known}
+    said = {name: known[name].astype(object).fillna("") for name in TRAITS if name in known}
+    traits = {name: [str(value) for value in column] for name, column in said.items()}
     return {
         "case": [str(name) for name in order],
         "patient": [str(name) for name in known["patient"]],
-        "traits": {name: list(column) for name, column in traits.items() if (column != "").any()},
+        "traits": {name: column for name, column in traits.items() if any(column)},
         "pictures": [int(name in stored) for name in order],
         "dice": {
             row_id(name): {
