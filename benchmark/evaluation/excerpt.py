@@ -80,8 +80,8 @@ def choose(truth: Labels, spacing_mm: Sequence[float]) -> Excerpt:
     largest = int(np.count_nonzero(truth, axis=(1, 2)).argmax())
     slices = np.arange(largest % every, len(truth), every)
     spans = [
-        _span(truth.any(axis=(0, 2)), spacing_mm[-2]),
-        _span(truth.any(axis=(0, 1)), spacing_mm[-1]),
+        _span(np.count_nonzero(truth, axis=(0, 2)), spacing_mm[-2]),
+        _span(np.count_nonzero(truth, axis=(0, 1)), spacing_mm[-1]),
     ]
     step = math.ceil(max(stop - start for start, stop in spans) / MOST_PIXELS)
     steps = [min(step, stop - start) for start, stop in spans]
@@ -96,7 +96,7 @@ def choose(truth: Labels, spacing_mm: Sequence[float]) -> Excerpt:
     )
 
 
-def _span(occupied: npt.NDArray[np.bool_], pixel_mm: float) -> tuple[int, int]:
+def _span(occupied: npt.NDArray[Any], pixel_mm: float) -> tuple[int, int]:
     """The first index and the one behind the last of a window along an axis."""
     indices = np.flatnonzero(occupied)
     if not indices.size:

@@ -156,11 +156,10 @@ def _panel(board: Board, one: Excerpt, place: int, kind: str) -> Image:
         ((np.arange(size) + 0.5) / scale + start_mm) / pixel_mm
         for size, start_mm, pixel_mm in zip(board.panel, starts_mm, one.spacing_mm[1:], strict=True)
     )
-    inside_y, inside_x = (
-        (at >= 0) & (at < size) for at, size in zip((at_y, at_x), one.truth.shape[1:], strict=True)
-    )
+    _, height, width = one.truth.shape
+    inside_y, inside_x = (at_y >= 0) & (at_y < height), (at_x >= 0) & (at_x < width)
     rows, columns = at_y[inside_y], at_x[inside_x]
-    taps = _taps(rows, one.truth.shape[1]), _taps(columns, one.truth.shape[2])
+    taps = _taps(rows, height), _taps(columns, width)
     truth, prediction = one.truth[place], one.prediction[place]
     painted = np.round(_sample(one.image[place], taps) * (_GREYS - 1) / 255).astype(np.uint8)
     if kind == "prediction":
@@ -168,7 +167,7 @@ def _panel(board: Board, one: Excerpt, place: int, kind: str) -> Image:
         line = np.zeros(painted.shape, bool)
         for label in board.labels.values():
             line |= _outline(truth == label, taps, 1)
-        dashes = np.add.outer(np.arange(line.shape[0]), np.arange(line.shape[1])) // 3 % 2 == 0
+        dashes = np.indices(painted.shape).sum(axis=0) // 3 % 2 == 0
         painted[line & dashes] = _WHITE
     if kind != "image":
         mask = truth if kind == "truth" else prediction
