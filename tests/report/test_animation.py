@@ -10,6 +10,7 @@ from PIL import Image
 
 from benchmark.report import style
 from benchmark.report.excerpts import files_of, read_excerpt
+from benchmark.report.figures import animation
 from benchmark.report.figures.animation import choose_case, write_animation
 from benchmark.report.figures.frames import Board, box_of, paint
 from benchmark.report.groups import comparison_groups
@@ -45,6 +46,18 @@ def test_volumes_move_through_slices_and_repeat_to_the_byte(tmp_path, group_of):
     red = [round(255 * part) for part in style.rgb(style.PHANTOM_COLOUR)]
     assert all((frame[0] == red).all() for frame in frames)
     assert all((a != b).any() for a, b in pairwise(frames))
+
+
+def test_a_large_file_is_made_in_smaller_panels(tmp_path, group_of, monkeypatch):
+    group, rows = group_of("acdc", patients=1)
+    usual = write_animation(tmp_path / "usual.gif", group, rows)
+    limit = usual.stat().st_size - 1
+    monkeypatch.setattr(animation, "_MOST_BYTES", limit)
+    smaller = write_animation(tmp_path / "smaller.gif", group, rows)
+    assert smaller.stat().st_size <= limit
+    with Image.open(usual) as one, Image.open(smaller) as other:
+        assert other.height < one.height
+        assert other.n_frames == one.n_frames
 
 
 def test_planar_views_go_from_diastole_to_systole(tmp_path, group_of):
