@@ -130,6 +130,10 @@ def _chart(
             "mark": {"type": "line", "interpolate": "step-after", "style": "front"},
         },
         {
+            "transform": [{"filter": "datum.front"}],
+            "mark": {"type": "point", "size": 330, "filled": False, "style": "ring"},
+        },
+        {
             "encoding": {"color": colour},
             "layer": [
                 {
@@ -147,10 +151,6 @@ def _chart(
                     },
                 },
             ],
-        },
-        {
-            "transform": [{"filter": "datum.front"}],
-            "mark": {"type": "point", "size": 330, "filled": False, "style": "ring"},
         },
     ]  # fmt: skip
     return parts.chart(
