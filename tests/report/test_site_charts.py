@@ -269,6 +269,19 @@ def test_a_mean_ends_with_its_shortest_run():
     assert found[["low", "high"]].to_numpy().tolist() == [[1, 3], [2, 2]]
 
 
+@pytest.mark.parametrize(
+    ("ends", "ticks"),
+    [
+        ((1, 1), [1]),
+        ((1, 3), [1, 2, 3]),
+        ((1, 10), [2, 4, 6, 8, 10]),
+        ((0, 200), [0, 50, 100, 150, 200]),
+    ],
+)
+def test_ticks_of_epochs_are_whole(ends, ticks):
+    assert training.whole_ticks(*ends) == ticks
+
+
 def steps(*runs):
     rows = [
         {"run": str(index), "elapsed_s": second, "validation_dice": dice}
@@ -288,6 +301,8 @@ def test_seconds_to_a_dice_by_hand():
     two = steps([(10, 0.9)], [(30, 0.5)])
     assert clock.seconds_to(two, 0.9) is None  # half is not more than half
     assert clock.seconds_to(two, 0.5) == 30
+    assert clock.seconds_to(steps([(7, 0.7996)]), 0.8) == 7  # it reads 0.800
+    assert clock.seconds_to(steps([(7, 0.7994)]), 0.8) is None
 
 
 def test_the_line_crosses_a_threshold_when_the_table_says():

@@ -110,7 +110,7 @@ def _chart(
             "low": parts.plain(row["dice_low"], DIGITS + 2),
             "high": parts.plain(row["dice_high"], DIGITS + 2),
             "score": dice_interval(row),
-            "price": cost.text(row[cost.column]),
+            "price": cost.text(row[cost.column]).removesuffix(" ms"),  # the unit is in the heading
             "size": magnitude(row["parameters"]),
             "note": row["status"] + (", on the Pareto front" if name in front else ""),
             "front": name in front,
