@@ -15,12 +15,12 @@ test: setup  ## the test suite
 	$(IN) python -m pytest
 
 faults: setup  ## harmed runs, real servers, a browser (a quarter of an hour)
-	$(IN) python -m pytest -m faults -n 0 --timeout 900 tests/faults tests/tracking
+	$(IN) python -m pytest -m faults -n 0 --timeout 900 tests/faults tests/tracking tests/report
 
 check: setup  ## formatting, lint, types
 	$(IN) ruff format --check . && ruff check . && mypy
 
-bench: setup  ## our networks against PyTorch's on this machine, and the input pipeline (no test)
+bench: setup  ## our networks against PyTorch's on this machine, the input pipeline, the report (no test)
 	$(UV) sync --locked --quiet --group peers $(EXTRAS)
 	$(IN) python -m tests.bench $(BENCH)
 

@@ -1,4 +1,4 @@
-"""`make bench`: our networks against PyTorch's on this machine, and the input pipeline.
+"""`make bench`: our networks against PyTorch's on this machine, the input pipeline, the report.
 
 One step of ours, one of theirs, and so on: what disturbs the machine disturbs both. It is no test.
 """
@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import pipeline, report
+from tests.bench import pipeline, report, site
 from tests.bench.race import KINDS, ROOT, race
 from tests.bench.settings import PRECISIONS, REFERENCE, WIDTHS, say
 
@@ -19,7 +19,7 @@ def main() -> None:
     """Measure, print, and write on request."""
     names = [setting.name for setting in REFERENCE]
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--only", choices=["nets", "pipeline"])
+    parser.add_argument("--only", choices=["nets", "pipeline", "site"])
     parser.add_argument("--networks", nargs="+", default=names, choices=names)
     parser.add_argument("--precisions", nargs="+", default=PRECISIONS, choices=PRECISIONS)
     parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--markdown", type=Path, help="write the tables to this file too")
     options = parser.parse_args()
     sections: list[report.Section] = []
-    if options.only != "pipeline":
+    if options.only in (None, "nets"):
         results = []
         rates = {}
         if "unet" in options.networks and "float32" in options.precisions and not options.against:
@@ -50,8 +50,10 @@ def main() -> None:
                     say(report.line(result))
                     results.append(result)
         sections += report.networks(results, rates, goals=not options.against)
-    if options.only != "nets" and not options.against:
+    if options.only in (None, "pipeline") and not options.against:
         sections.append(pipeline_section())
+    if options.only in (None, "site") and not options.against:
+        sections.append(site_section())
     for section in sections:
         say(section.text())
     if options.markdown:
@@ -64,6 +66,13 @@ def pipeline_section() -> report.Section:
     with tempfile.TemporaryDirectory() as folder:
         rows = [list(row) for row in pipeline.rows(Path(folder))]
     return report.Section("Input pipeline", pipeline.COLUMNS, rows, list(pipeline.NOTES))
+
+
+def site_section() -> report.Section:
+    """The figures of the report, on made-up runs in a folder of their own."""
+    with tempfile.TemporaryDirectory() as folder:
+        rows = [list(row) for row in site.rows(Path(folder) / "results")]
+    return report.Section("Report and page", site.COLUMNS, rows)
 
 
 if __name__ == "__main__":

@@ -21,9 +21,22 @@ import pandas as pd
 import datasets
 from benchmark.evaluation.cases import CASE_COLUMNS
 from benchmark.evaluation.endpoints import CLINICAL_COLUMNS
+from benchmark.evaluation.excerpt import write_excerpt
 from benchmark.execution.order import Order, new_record
 from benchmark.experiment.spec import Protocol, RunSpec
-from benchmark.records import write_atomic, write_record
+from benchmark.records import (
+    cases_frame,
+    clinical_frame,
+    epochs_frame,
+    write_atomic,
+    write_record,
+)
+from benchmark.report.clinical import agreement_frame
+from benchmark.report.groups import Group, comparison_groups
+from benchmark.report.leaderboard import leaderboard
+from benchmark.report.site import write_site
+from benchmark.report.site.material import Material
+from benchmark.report.stability import rankings
 
 Numbers = npt.NDArray[np.float64]
 
@@ -169,6 +182,27 @@ def write_results(
         write_record(order.folder, record)
         records.append({**record, "path": order.folder})
     return records
+
+
+def write_page(results: Path, records: list[dict[str, Any]]) -> tuple[Path, list[Group]]:
+    """Write the page about some records, without the tables and figures that it links to.
+
+    Returns:
+        The page, and the groups on it.
+    """
+    cases = cases_frame(records)
+    groups = comparison_groups(records, cases, epochs_frame(records))
+    frame = leaderboard(groups)
+    material = Material(
+        folder=results / "report",
+        groups=groups,
+        frame=frame,
+        agreement=agreement_frame(groups, clinical_frame(records)),
+        found=rankings(frame, groups),
+        records={record["key"]: record for record in records},
+    )
+    page, *_ = write_site(material, written=(), mlflow={}, cache=results / "cache")
+    return page, groups
 
 
 def _finish(
@@ -367,21 +401,17 @@ def _epochs(network: Network, rng: np.random.Generator, count: int = 40) -> pd.D
 
 def _write_pictures(folder: Path, dataset: str, scored: pd.DataFrame) -> None:
     """Image, truth and prediction of every case: a heart, and one the worse the lower the Dice."""
-    folder.mkdir()
     labels = datasets.info(dataset).classes
     noise = np.random.default_rng(3).normal(0, 12, SHAPE)
     for case, rows in scored[scored["kind"] == "class"].groupby("case"):
-        error = 1 - rows["dice"].mean()
-        truth, prediction = _heart(labels, 0.0), _heart(labels, 0.4 * error)
+        dice = float(rows["dice"].mean())
+        truth, prediction = _heart(labels, 0.0), _heart(labels, 0.4 * (1 - dice))
         image = np.clip(70 + noise + 45 * (truth > 0) + 25.0 * truth, 0, 255)
-        planar = dataset == "camus"
-        content = {"image": image.astype(np.uint8), "truth": truth, "prediction": prediction}
-        np.savez_compressed(
-            folder / f"{case}.npz",
-            **{name: array[2] if planar else array for name, array in content.items()},
-            spacing_mm=np.asarray((1.5, 1.5) if planar else (8.0, 1.5, 1.5), np.float32),
-            dice=np.float32(1 - error),
-        )
+        spacing = (8.0, 1.5, 1.5)
+        if dataset == "camus":
+            image, truth, prediction, spacing = image[2], truth[2], prediction[2], spacing[1:]
+        path = folder / f"{case}.npz"
+        write_excerpt(path, image.astype(np.float32), truth, prediction, spacing, dice=dice)
 
 
 def _heart(labels: Mapping[str, int], shift: float) -> npt.NDArray[np.uint8]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from benchmark.report.stability import Ranking
 
 _ROW_PX = 36
+_LEGEND_GREY = "#808b96"  # seen on a light and on a dark page
 
 
 def chart(material: Material, group: Group) -> dict[str, Any] | None:
@@ -53,7 +54,12 @@ def chart(material: Material, group: Group) -> dict[str, Any] | None:
         "type": "quantitative",
         "title": "share of draws",
         "scale": {"domain": [0, 1], "range": [0, 0.7 * _ROW_PX**2]},
-        "legend": {"format": ".0%", "values": [0.05, 0.25, 1]},
+        "legend": {
+            "format": ".0%",
+            "values": [0.05, 0.25, 1],
+            "symbolFillColor": _LEGEND_GREY,
+            "symbolStrokeColor": _LEGEND_GREY,
+        },
     }
     blobs = parts.table(
         ("i", "rank", "share"),

@@ -289,6 +289,7 @@
     }
 
     function stop() {
+      clearTimeout(saying);
       clearInterval(timer?.id);
       timer = null;
     }

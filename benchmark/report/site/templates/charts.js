@@ -85,6 +85,7 @@
       canvas.textContent = "This chart could not be drawn.";
       throw error;
     }
+    canvas.querySelector("svg").setAttribute("aria-hidden", "true"); // the figure has its words
     canvas.classList.add("drawn");
     canvas.style.minHeight = "";
   }
