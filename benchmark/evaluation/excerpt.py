@@ -79,8 +79,10 @@ def choose(truth: Labels, spacing_mm: Sequence[float]) -> Excerpt:
     every = math.ceil(len(truth) / MOST_SLICES)
     largest = int(np.count_nonzero(truth, axis=(1, 2)).argmax())
     slices = np.arange(largest % every, len(truth), every)
-    occupied = truth.any(axis=0)
-    spans = [_span(occupied.any(axis=1 - axis), spacing_mm[axis - 2]) for axis in (0, 1)]
+    spans = [
+        _span(np.count_nonzero(truth, axis=(0, 2)), spacing_mm[-2]),
+        _span(np.count_nonzero(truth, axis=(0, 1)), spacing_mm[-1]),
+    ]
     step = math.ceil(max(stop - start for start, stop in spans) / MOST_PIXELS)
     steps = [min(step, stop - start) for start, stop in spans]
     shape = [(stop - start) // one for (start, stop), one in zip(spans, steps, strict=True)]
@@ -94,7 +96,7 @@ def choose(truth: Labels, spacing_mm: Sequence[float]) -> Excerpt:
     )
 
 
-def _span(occupied: npt.NDArray[np.bool_], pixel_mm: float) -> tuple[int, int]:
+def _span(occupied: npt.NDArray[Any], pixel_mm: float) -> tuple[int, int]:
     """The first index and the one behind the last of a window along an axis."""
     indices = np.flatnonzero(occupied)
     if not indices.size:

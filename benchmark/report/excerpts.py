@@ -15,6 +15,7 @@ import numpy.typing as npt
 from benchmark.report.groups import Group, Run
 
 Image = npt.NDArray[np.uint8]
+Files = dict[tuple[str, str], dict[str, tuple[Run, Path]]]
 
 
 @dataclass(frozen=True)
@@ -103,9 +104,9 @@ def keep_labels(excerpt: Excerpt, labels: Iterable[int]) -> Excerpt:
     return replace(excerpt, truth=known[excerpt.truth], prediction=known[excerpt.prediction])
 
 
-def files_of(group: Group) -> dict[tuple[str, str], dict[str, tuple[Run, Path]]]:
+def files_of(group: Group) -> Files:
     """Files of each architecture by case, from the run with the lowest fold and seed."""
-    found: dict[tuple[str, str], dict[str, tuple[Run, Path]]] = {}
+    found: Files = {}
     for run in group.runs:
         if not run.ok:
             continue

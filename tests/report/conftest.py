@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmark.evaluation.excerpt import write_excerpt
+
 CLASSES = {
     "acdc": {"right_ventricle": 1, "myocardium": 2, "left_ventricle": 3},
     "camus": {"left_ventricle": 1, "myocardium": 2, "left_atrium": 3},
@@ -270,6 +272,35 @@ def write_slices(record: dict[str, Any], cases: pd.DataFrame, side: int = 160) -
             spacing_mm=np.array([1.4, 1.4]),
             dice=1 - error,
         )
+
+
+def write_volumes(record: dict[str, Any], cases: pd.DataFrame, depth: int = 5) -> None:
+    """Pictures of every case as runs leave them now: planar for echo, else with some slices."""
+    shape = (70, 84)
+    planar = record["spec"]["dataset"] == "camus"
+    for index, (case, part) in enumerate(cases.groupby("case")):
+        error = 1 - part["dice"].mean()
+        size = 1 - 0.1 * (part["phase"].iloc[0] == "ES")
+        truth, predicted = (
+            np.stack([
+                _heart(record["classes"], shape, (place[0] + 0.02 * z / depth, place[1]))
+                for z in range(depth)
+            ])
+            for place in ((0.0, 0.0), (0.4 * error, -0.25 * error * size))
+        )  # fmt: skip
+        image = np.random.default_rng(index).normal(60, 10, truth.shape) + 40 * (truth > 0)
+        whole = np.s_[0] if planar else np.s_[:]
+        write_excerpt(
+            record["path"] / "slices" / f"{case}.npz",
+            image[whole].astype(np.float32), truth[whole], predicted[whole],
+            (1.4, 1.4) if planar else (9.0, 1.4, 1.4),
+            dice=1 - error,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def volumes() -> Callable[..., None]:
+    return write_volumes
 
 
 @pytest.fixture

@@ -65,7 +65,9 @@ def test_each_group_has_its_figures_and_the_source_is_in_the_name(report):
         "stability_phantom",  # the real group has one row, which cannot be ranked
     }
     assert all(path.is_file() for path in paths)
-    assert len(paths) == len(TABLES) + len(stems)
+    moving = [path.stem for path in paths if path.suffix == ".gif"]
+    assert moving == ["animation_acdc_phantom", "animation_decathlon_real"]
+    assert len(paths) == len(TABLES) + len(stems) + len(moving)
     assert paths[0] == results / "report" / "leaderboard.csv"
 
 

@@ -1,4 +1,4 @@
-"""Every figure of a report, as PNG, SVG and PDF."""
+"""Every figure of a report, as PNG, SVG and PDF, and what moves as GIF."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ def write_figures(
 ) -> list[Path]:
     """Draw the figures of every group, and per source one heat map and the stability of ranks.
 
+    Where runs left pictures of the data, a group has an animation, too, whatever the formats.
+
     Figures in the folder that are none of these are deleted.
 
     Args:
@@ -44,6 +46,7 @@ def write_figures(
 
     from benchmark.report.figures import (
         agreement,
+        animation,
         costs,
         heatmap,
         overlays,
@@ -69,6 +72,8 @@ def write_figures(
             for kind, figure in drawn.items():
                 if figure is not None:
                     paths += style.save(figure, folder, f"{kind}_{group.slug}", formats)
+            moving = animation.write_animation(folder / f"animation_{group.slug}.gif", group, rows)
+            paths += [moving] if moving else []
         for source in sorted({group.source for group in groups}):
             members = [group for group in groups if group.source == source]
             heat = heatmap.draw(members, frame)
@@ -83,6 +88,8 @@ def write_figures(
 
 def _remove_others(folder: Path, written: Sequence[Path]) -> None:
     """Delete figures of an earlier report, such as those of phantoms beside real data."""
-    stale = {path for kind in style.FORMATS for path in folder.glob(f"*.{kind}")} - set(written)
+    stale = {path for kind in (*style.FORMATS, "gif") for path in folder.glob(f"*.{kind}")} - set(
+        written
+    )
     for path in stale:
         path.unlink()

@@ -59,11 +59,12 @@ def _part(group: Group) -> dict[str, Any]:
     order = overall.sort_values(kind="stable").index
     known = known.loc[order]
     stored = _stored(files_of(group))
-    traits = {name: known[name].fillna("").astype(str) for name in TRAITS if name in known}
+    said = {name: known[name].astype(object).fillna("") for name in TRAITS if name in known}
+    traits = {name: [str(value) for value in column] for name, column in said.items()}
     return {
         "case": [str(name) for name in order],
         "patient": [str(name) for name in known["patient"]],
-        "traits": {name: list(column) for name, column in traits.items() if (column != "").any()},
+        "traits": {name: column for name, column in traits.items() if any(column)},
         "pictures": [int(name in stored) for name in order],
         "dice": {
             row_id(name): {
@@ -77,7 +78,7 @@ def _part(group: Group) -> dict[str, Any]:
         "errors": {
             "missed": style.MISSED_COLOUR,
             "extra": style.SPURIOUS_COLOUR,
-            "wrong class": style.CONFUSED_COLOUR,
+            **({"wrong class": style.CONFUSED_COLOUR} if len(group.classes) > 1 else {}),
         },
     }
 
@@ -132,7 +133,9 @@ def write_cases(material: Material) -> list[Path]:
         files = files_of(group)
         if not files:
             continue
-        scores = _run_scores(group, {run.key for found in files.values() for run, _ in found.values()})
+        scores = _run_scores(
+            group, {run.key for found in files.values() for run, _ in found.values()}
+        )
         for case in sorted(_stored(files).intersection(group.cases["case"])):
             sources = {name: found[case] for name, found in files.items() if case in found}
             path = root / group.slug / f"{case}.js"
@@ -152,9 +155,7 @@ def _run_scores(group: Group, keys: Iterable[str]) -> RunScores:
     return found
 
 
-def _write_case(
-    path: Path, group: Group, case: str, sources: Sources, scores: RunScores
-) -> None:
+def _write_case(path: Path, group: Group, case: str, sources: Sources, scores: RunScores) -> None:
     """Write one case, unless the file there was made from the same pictures and scores."""
     stored = {name: file.read_bytes() for name, (_, file) in sources.items()}
     rows = [
@@ -169,12 +170,12 @@ def _write_case(
     ]
     said = json.dumps([_FORMAT, group.slug, case, _labels(group), rows])
     digest = hashlib.sha256(said.encode())
-    for content in stored.values():
-        digest.update(hashlib.sha256(content).digest())
+    for file in stored.values():
+        digest.update(hashlib.sha256(file).digest())
     first = f"// {digest.hexdigest()}\n"
     if path.exists():
-        with path.open(encoding="ascii") as file:
-            if file.readline() == first:
+        with path.open(encoding="ascii") as script:
+            if script.readline() == first:
                 return
     content = json.dumps(_content(list(stored.values()), rows, _labels(group).values()))
     call = f"showCase({json.dumps(group.slug)}, {json.dumps(case)}, {content});\n"

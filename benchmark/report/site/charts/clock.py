@@ -23,12 +23,15 @@ Steps = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
 
 def best_so_far(epochs: pd.DataFrame) -> list[Steps]:
-    """Of every run of a row the times (s) at which it was validated, and its best Dice by then."""
+    """Of every run of a row the times (s) at which it was validated, and its best Dice by then.
+
+    Dice is rounded as it is printed: what a reader sees as 0.800 has reached 0.8.
+    """
     known = epochs.dropna(subset=["elapsed_s", "validation_dice"]).sort_values("elapsed_s")
     return [
         (
             run["elapsed_s"].to_numpy(dtype=float),
-            np.maximum.accumulate(run["validation_dice"].to_numpy(dtype=float)),
+            np.maximum.accumulate(run["validation_dice"].to_numpy(dtype=float).round(DIGITS)),
         )
         for _, run in known.groupby("run", sort=True)
     ]
@@ -133,8 +136,7 @@ def _rows(
         (
             index,
             float(f"{time / unit:.4g}"),
-            # Cut, not rounded: 0.7996 is not yet the 0.8 that the table gives a later time for.
-            parts.plain(np.floor(middle[place] * 10**DIGITS) / 10**DIGITS, DIGITS),
+            parts.plain(middle[place], DIGITS),
             parts.plain(low[place], DIGITS) if band else None,
             parts.plain(high[place], DIGITS) if band else None,
             1 if time in crossings or place == len(at_s) - 1 else None,

@@ -110,7 +110,7 @@ def _chart(
             "low": parts.plain(row["dice_low"], DIGITS + 2),
             "high": parts.plain(row["dice_high"], DIGITS + 2),
             "score": dice_interval(row),
-            "price": cost.text(row[cost.column]),
+            "price": cost.text(row[cost.column]).removesuffix(" ms"),  # the unit is in the heading
             "size": magnitude(row["parameters"]),
             "note": row["status"] + (", on the Pareto front" if name in front else ""),
             "front": name in front,
@@ -130,6 +130,10 @@ def _chart(
             "mark": {"type": "line", "interpolate": "step-after", "style": "front"},
         },
         {
+            "transform": [{"filter": "datum.front"}],
+            "mark": {"type": "point", "size": 330, "filled": False, "style": "ring"},
+        },
+        {
             "encoding": {"color": colour},
             "layer": [
                 {
@@ -147,10 +151,6 @@ def _chart(
                     },
                 },
             ],
-        },
-        {
-            "transform": [{"filter": "datum.front"}],
-            "mark": {"type": "point", "size": 330, "filled": False, "style": "ring"},
         },
     ]  # fmt: skip
     return parts.chart(

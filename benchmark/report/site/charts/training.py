@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -64,12 +66,15 @@ def _chart(material: Material, group: Group, column: str, title: str) -> dict[st
     rows: list[Sequence[float | None]] = []
     for index, name in enumerate(names):
         rows += _rows(index, curves[name], limit, index / len(names), band=runs[name] > 1)
+    first = int(min(one.index[0] for one in curves.values()))
+    last = int(max(one.index[-1] for one in curves.values()))
+    ticks = whole_ticks(first, last)
     y = {"type": "quantitative", "title": title, "scale": _scale(column, curves)}
     spec = lines_spec(
         material,
         names,
         rows,
-        x={"type": "quantitative", "title": "epoch", "axis": {"tickMinStep": 1, "format": "d"},
+        x={"type": "quantitative", "title": "epoch", "axis": {"values": ticks, "format": "d"},
            "scale": {"zero": False, "nice": False, "padding": 6}},
         y=y,
         step=False,
@@ -173,6 +178,13 @@ def _rows(
         )
         for position, place in enumerate(places)
     ]
+
+
+def whole_ticks(first: int, last: int) -> list[int]:
+    """At most nine ticks between two epochs, 1, 2 or 5 times a power of ten apart."""
+    steps = (digit * 10**power for power in itertools.count() for digit in (1, 2, 5))
+    step = next(step for step in steps if (last - first) / step <= 8)
+    return list(range(step * math.ceil(first / step), last + 1, step))
 
 
 def _sentence(text: str) -> str:

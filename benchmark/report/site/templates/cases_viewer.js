@@ -124,6 +124,7 @@
       element.hidden = false;
       element.setAttribute("aria-label", `Pictures of ${part.case[i]}`);
       fault.textContent = "";
+      panels.setAttribute("aria-busy", "true"); // what is drawn is of another case
       name();
       if (focus) {
         title.focus({ preventScroll: true });
@@ -131,9 +132,9 @@
       }
       if (!(await fetched(0)) || now !== mine) return;
       const volume = mine.volumes[0];
-      mine.z = volume.shown;
       build(volume);
-      turn(mine.z);
+      turn(volume.shown);
+      panels.removeAttribute("aria-busy");
       resized.observe(panels);
     }
 
