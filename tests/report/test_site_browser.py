@@ -142,6 +142,31 @@ def test_at_first_ours_stand_by_rank_then_failed_ones_then_published(open_page, 
     assert len(shown) > scored + len(failed), "no published results"
 
 
+def test_published_results_name_their_source_and_can_be_left_out(open_page, site):
+    visited = open_page()
+    for slug, group in site.groups.items():
+        board = visited.page.locator(f"#{slug} .board")
+        rows = board.locator("tr.published")
+        clinical = visited.page.locator(f"#{slug} .notes.published")
+        if group.phantom:
+            assert (rows.count(), clinical.count()) == (0, 0)
+            continue
+        if group.dataset == "camus":  # no Dice of it was read at its source
+            assert rows.count() == 0
+            assert "mean absolute error 5.6 %" in " ".join(clinical.text_content().split())
+            assert clinical.locator("a").get_attribute("href") == "https://arxiv.org/abs/1908.06948"
+            continue
+        before = rows.count()
+        assert before > 0
+        rows.first.locator("button.more").click()
+        opened = board.locator(".behind")
+        assert "As printed: Dice" in opened.inner_text()
+        assert opened.locator("a").get_attribute("href").startswith("https://")
+        board.get_by_label("Published results beside ours").uncheck()
+        assert rows.count() == 0
+    assert {group.dataset for group in site.groups.values()} == {"acdc", "camus", "decathlon"}
+
+
 def test_a_heading_sorts_by_its_column_and_back(open_page, site):
     visited, slug = open_page(), site.real.slug
     before = read_rows(visited, slug)

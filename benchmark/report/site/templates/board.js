@@ -60,6 +60,7 @@ window.startBoard = (() => {
 
   // Published results on what is chosen: nothing of ours, hence without rank and cost.
   const DIGITS = { dice: 3, iou: 3, hd95: 1 };
+  const METRICS = { dice: "Dice", iou: "IoU", hd95: "HD95" };
   const guests = (group, structure, phase, subgroup) => {
     const found = new Map();
     for (const one of group.literature || []) {
@@ -67,11 +68,12 @@ window.startBoard = (() => {
       if (!metric || subgroup !== "all" || one.what !== structure || (one.phase || "all") !== phase) continue;
       const id = `${one.method} ${one.citation}`;
       if (!found.has(id)) {
-        const cells = { row: { id, title: one.method, literature: one }, name: { value: one.method, text: one.method } };
+        const cells = { row: { id, title: one.method, literature: one, printed: [] }, name: { value: one.method, text: one.method } };
         for (const { data } of columns(group)) cells[data] ??= number(null, "—");
         found.set(id, cells);
       }
       found.get(id)[metric] = number(one.value, fixed(one.value, DIGITS[metric]));
+      found.get(id).row.printed.push(`${METRICS[metric]} ${one.printed} ${one.unit}`.trim());
     }
     return [...found.values()];
   };
@@ -133,7 +135,7 @@ window.startBoard = (() => {
     if (row.literature) {
       const one = row.literature;
       return make("div", { class: "behind" },
-        make("p", {}, `As printed: ${one.printed} ${one.unit}. ${one.setting}. ${one.caveat || ""}`),
+        make("p", {}, `As printed: ${row.printed.join(", ")}. ${one.setting}. ${one.caveat || ""}`),
         make("p", {}, "Source: ", link(one.url, one.citation) || one.citation, ` (${one.read})`));
     }
     const command = row.reproduce.join("\n");
