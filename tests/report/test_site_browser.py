@@ -129,6 +129,19 @@ def test_every_run_is_on_the_page_and_failed_ones_say_why(open_page, site):
     assert failed
 
 
+def test_at_first_ours_stand_by_rank_then_failed_ones_then_published(open_page, site):
+    visited, group = open_page(), site.real
+    shown = list(read_rows(visited, group.slug))
+    failed = [f"{run.title}, fold {run.fold}, seed {run.seed}" for run in group.runs if not run.ok]
+    scored = len({run.name for run in group.runs if run.ok})
+    column = place(visited, group.slug, "Rank")
+    ranks = [_number(cells[column]) for cells in read_rows(visited, group.slug).values()]
+    assert ranks[:scored] == sorted(ranks[:scored])
+    assert np.isnan(ranks[scored:]).all()
+    assert shown[scored : scored + len(failed)] == failed != []
+    assert len(shown) > scored + len(failed), "no published results"
+
+
 def test_a_heading_sorts_by_its_column_and_back(open_page, site):
     visited, slug = open_page(), site.real.slug
     before = read_rows(visited, slug)
@@ -148,7 +161,7 @@ def test_a_heading_sorts_by_its_column_and_back(open_page, site):
 
 def _number(text: str) -> float:
     """The number that a cell begins with, NaN where it has none; k and M behind it count."""
-    words = text.split()
+    words = text.replace("–", " ").split()
     try:
         number = float(words[0])
     except (IndexError, ValueError):

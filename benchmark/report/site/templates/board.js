@@ -40,7 +40,8 @@ window.startBoard = (() => {
     const failed = row.error !== undefined;
     const cells = { row, name: { value: row.title, text: row.title } };
     cells.tier = number(row.tier, row.tier === null || failed ? "—" : String(row.tier));
-    cells.rank = number(row.rank, failed ? "—" : row.ranks);
+    // Rows of ours without a rank stand behind the ranked ones, and before what others published.
+    cells.rank = { ...number(row.rank, failed ? "—" : row.ranks), unranked: failed ? LAST / 2 : LAST / 4 };
     cells.best = number(parseFloat((row.best || "").replace(/[<> ]/g, "")) || (row.best === "0.00" ? 0 : null), row.best || "—");
     cells.dice = score
       ? { value: score.dice, text: score.text, score }
@@ -78,7 +79,7 @@ window.startBoard = (() => {
   const column = (id, title, options = {}) => ({
     title, data: id, name: id, className: "dt-right",
     render: (cell, type) =>
-      type === "sort" || type === "type" ? (cell.value === null ? (options.least ? -LAST : LAST) : cell.value) : escape(cell.text),
+      type === "sort" || type === "type" ? (cell.value ?? cell.unranked ?? (options.least ? -LAST : LAST)) : escape(cell.text),
     ...options,
   });
 
@@ -86,11 +87,11 @@ window.startBoard = (() => {
     if (type === "sort" || type === "type") return cell.value === null ? -LAST : cell.value;
     if (type === "filter" || type === "export") return cell.text;
     if (!cell.score) return escape(cell.text);
-    const { low, high, dice } = cell.score;
-    const percent = (value) => `${(100 * Math.max(0, Math.min(1, value))).toFixed(1)}%`;
+    const { low, high, dice, range } = cell.score;
+    const percent = (length) => `${((100 * length) / (range[1] - range[0] || 1)).toFixed(1)}%`;
     const bar = low === null ? "" :
-      `<span class="bar" aria-hidden="true"><span style="left:${percent(low)};right:${percent(1 - high)}"></span>` +
-      `<i style="left:${percent(dice)}"></i></span>`;
+      `<span class="bar" aria-hidden="true"><span style="left:${percent(low - range[0])};right:${percent(range[1] - high)}"></span>` +
+      `<i style="left:${percent(dice - range[0])}"></i></span>`;
     return `<span class="dice">${escape(cell.text)}</span>${bar}`;
   };
 
@@ -105,10 +106,11 @@ window.startBoard = (() => {
 
   const columns = (group) => [
     { title: "Architecture", data: "name", name: "name", render: nameCell(group), className: "dt-left" },
+    // Beside the name: on a phone it is what is seen of a row.
+    { title: "Dice [95 %]", data: "dice", name: "dice", render: diceCell, className: "dt-right" },
     column("tier", "Tier"),
     column("rank", "Rank"),
     column("best", "P(best)", { least: true }),
-    { title: "Dice [95 %]", data: "dice", name: "dice", render: diceCell, className: "dt-right" },
     column("iou", "IoU", { least: true }),
     column("hd95", "HD95 (mm)"),
     column("nsd", "NSD", { least: true }),
@@ -169,14 +171,16 @@ window.startBoard = (() => {
 
     const rows = () => {
       const chosen = controls.map((one) => one.select.value);
-      return [
-        ...group.rows.map((row) => cellsOf(group, row, chosen.join("|"))),
-        ...(guest.checked ? guests(group, ...chosen) : []),
-      ];
+      const ours = group.rows.map((row) => cellsOf(group, row, chosen.join("|")));
+      // The bars of a table share one scale, from the lowest end of its intervals to the highest.
+      const known = ours.map((cells) => cells.dice.score).filter((score) => score && score.low !== null);
+      const range = [Math.min(...known.map((score) => score.low)), Math.max(...known.map((score) => score.high))];
+      for (const score of known) score.range = range;
+      return [...ours, ...(guest.checked ? guests(group, ...chosen) : [])];
     };
     const phantom = group.phantom ? "PHANTOM " : "";
     const board = new window.DataTable(table, {
-      data: rows(), columns: columns(group), order: [[2, "asc"], [4, "desc"]], paging: false, info: false, autoWidth: false,
+      data: rows(), columns: columns(group), order: [[3, "asc"], [1, "desc"]], paging: false, info: false, autoWidth: false,
       layout: { topStart: null, topEnd: "search", bottomStart: { buttons: [
         { extend: "copyHtml5", text: "Copy", title: `${phantom}${group.title}`, exportOptions: { orthogonal: "export" } },
         { extend: "csvHtml5", text: "CSV", title: `${phantom}leaderboard_${group.slug}`, exportOptions: { orthogonal: "export" } },
