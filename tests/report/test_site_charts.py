@@ -366,6 +366,8 @@ def test_many_runs_stay_small(record, tmp_path):
         for name in names
         for seed in range(125)
     ]
+    for index, item in enumerate(records):  # so that there are all three charts of costs
+        item["timing"]["latency_ms_p50"] = 4.0 + index
     step = np.tile(np.arange(1, 201), len(records))
     runs = np.repeat(np.arange(len(records)), 200)
     noise = np.random.default_rng(0).uniform(0.8, 1, len(step))
@@ -391,6 +393,7 @@ def test_many_runs_stay_small(record, tmp_path):
     )  # fmt: skip
     drawn = chart_parts(material_of(records, cases, epochs))["acdc_real"]
     size = len(json.dumps(drawn, ensure_ascii=False, separators=(",", ":")).encode())
+    assert len(drawn) == 7
     assert size < 40_000
     for kind in ("training-dice", "training-loss", "clock"):
         rows = csv_of(chart_of({"acdc_real": drawn}, "acdc_real", kind)["spec"])

@@ -25,7 +25,7 @@ def libraries_html(cache: Path) -> str:
     In the page then are ``libraries.vega()`` and ``libraries.tables()``, promises of ``vegaEmbed``
     and of ``DataTable``. The latter is loaded by itself after the first paint:
     ``window.DataTable`` is set and ``document`` gets the event ``libraries-ready``. Its style sheet
-    is :func:`datatables_css`.
+    is :func:`datatables_css`. Vega follows when the page is idle, or once a chart is near.
 
     Args:
         cache: the folder that keeps the bundle of Vega, which takes a second to make.

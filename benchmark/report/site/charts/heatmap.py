@@ -188,4 +188,7 @@ def _description(groups: Sequence[Group], cells: Sequence[Mapping[str, Any]]) ->
     lacking = sum(cell["label"] == _NOT_RUN for cell in cells)
     if lacking:
         sentences.append(f"Not run: {lacking} cell{'s' * (lacking != 1)}.")
-    return "Mean foreground Dice, darker is higher. " + " ".join(sentences)
+    opening = (
+        "Mean foreground Dice: darker is higher, * is partial; compare down a column, not across."
+    )
+    return " ".join([opening, *sentences])

@@ -15,7 +15,7 @@ from benchmark.report.site.material import Name, row_id
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 HEIGHT_PX = 260
 POINTS_PER_LINE = 100
-POINTS_PER_CHART = 240  # of all lines together: keeps the charts of a group below 40 kB
+POINTS_PER_CHART = 200  # of all lines together: keeps the charts of a group below 40 kB
 
 Numbers = Sequence[float | None]
 

@@ -27,7 +27,7 @@ window.startBoard = (() => {
   const marker = (group, row) => {
     const name = look(group, row.id);
     const colour = row.literature ? "var(--guest)" : name ? name.colour : "var(--muted)";
-    return `<span class="dot" style="background:${colour}" aria-hidden="true"></span>`;
+    return `<span class="dot" style="background:color-mix(in srgb, ${colour}, #fff var(--chart-tint))" aria-hidden="true"></span>`;
   };
 
   const escape = (text) => make("i", {}, String(text)).innerHTML;

@@ -72,34 +72,36 @@
     return node;
   }
 
-  async function draw(figure) {
-    const vegaEmbed = await window.libraries.vega();
+  async function embed(figure) {
     const { chart, canvas } = figure;
-    figure.result?.finalize();
     try {
+      const vegaEmbed = await window.libraries.vega();
+      figure.result?.finalize();
       figure.result = await vegaEmbed(canvas, onPage(chart.spec), {
         ...OPTIONS, config: config(ON_PAGE, NARROW.matches),
         tooltip: { disableDefaultStyle: true },
       });
+      canvas.querySelector("svg").setAttribute("aria-hidden", "true"); // the figure has its words
+      canvas.classList.add("drawn");
+      canvas.style.minHeight = "";
     } catch (error) {
       canvas.textContent = "This chart could not be drawn.";
-      throw error;
+      console.error(chart.id, error);
     }
-    canvas.querySelector("svg").setAttribute("aria-hidden", "true"); // the figure has its words
-    canvas.classList.add("drawn");
-    canvas.style.minHeight = "";
   }
 
-  /** Charts are drawn one after the other, and the page answers in between. */
+  function draw(figure) {
+    figure.drawing ??= embed(figure);
+    return figure.drawing;
+  }
+
+  /** Charts that scroll into view are drawn in turn, and the page answers in between. */
   function enqueue(figure) {
-    figure.queued = true;
-    queue = queue.catch(() => {}).then(() => draw(figure));
-    return queue;
+    queue = queue.then(() => new Promise((resolve) => setTimeout(resolve))).then(() => draw(figure));
   }
 
   /** Draw what was not drawn yet, to be printed, say; resolves when all is there. */
-  window.drawCharts = () =>
-    Promise.all([...figures].filter((figure) => !figure.queued).map(enqueue));
+  window.drawCharts = () => Promise.all([...figures].map(draw));
 
   async function save(chart, kind) {
     const vegaEmbed = await window.libraries.vega();
@@ -154,7 +156,7 @@
           saveButton(chart, "png"))),
       canvas, element("p", { id: text }, chart.description));
     if (chart.table) node.append(...table(chart.table));
-    return { chart, canvas, node, queued: false, result: null };
+    return { chart, canvas, node, drawing: null, result: null };
   }
 
   /** Fill a `<div class="charts">`; a chart is drawn when it comes near the screen. */
@@ -164,8 +166,7 @@
       for (const { isIntersecting, target } of entries) {
         if (!isIntersecting) continue;
         observer.unobserve(target);
-        const figure = waiting.get(target);
-        if (!figure.queued) enqueue(figure);
+        enqueue(waiting.get(target));
       }
     }, { rootMargin: "600px" });
     for (const figure of charts.map(build)) {
@@ -178,7 +179,9 @@
 
   // Legends stand beside a chart or below it.
   NARROW.addEventListener("change", () => {
-    for (const figure of figures) if (figure.result) enqueue(figure);
+    for (const figure of figures) {
+      if (figure.drawing) figure.drawing = figure.drawing.then(() => embed(figure));
+    }
   });
   addEventListener("beforeprint", window.drawCharts);
 })();

@@ -25,5 +25,7 @@
   painted.then(window.libraries.tables).then((DataTable) => {
     window.DataTable = DataTable;
     document.dispatchEvent(new Event("libraries-ready"));
+    // Whoever prints must find it loaded, though no chart has come near the screen yet.
+    (window.requestIdleCallback ?? setTimeout)(window.libraries.vega);
   });
 })();
