@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from datasets.case import Case, DatasetError, DatasetInfo
+from datasets.case import Case, DatasetError, DatasetInfo, Terms
 
 NAMES: tuple[str, ...] = ("decathlon", "acdc", "camus")
 
@@ -23,12 +23,14 @@ __all__ = [
     "DatasetError",
     "DatasetInfo",
     "Found",
+    "Terms",
     "find",
     "fingerprint",
     "info",
     "module",
     "parse_case",
     "read_cases",
+    "terms",
     "write_phantom",
 ]
 
@@ -68,6 +70,21 @@ def info(name: str) -> DatasetInfo:
     """What is known of a dataset before its files are opened."""
     description: DatasetInfo = module(name).INFO
     return description
+
+
+def terms(name: str, release: str = "") -> Terms:
+    """Terms and citation of a release; of one that is not known, those of the official release.
+
+    Args:
+        name: The dataset.
+        release: As :class:`Found` has it.
+    """
+    known: Terms | None = getattr(module(name), "RELEASES", {}).get(release)
+    if known is not None:
+        return known
+    official = info(name)
+    title = f"{official.title} ({release})" if release else official.title
+    return Terms(title, official.licence, official.citation, official.homepage)
 
 
 def find(name: str, data_root: Path) -> Found | None:

@@ -56,6 +56,23 @@ class DatasetInfo:
 
 
 @dataclass(frozen=True)
+class Terms:
+    """What has to be said with every number made from some files.
+
+    Attributes:
+        title: Name of the files for people.
+        licence: Terms of use, as the owners state them; empty where they state none.
+        citation: The publication that the owners ask to be cited.
+        homepage: Where the owners publish the files.
+    """
+
+    title: str
+    licence: str
+    citation: str
+    homepage: str
+
+
+@dataclass(frozen=True)
 class Case:
     """One labelled image: the unit that is read, predicted and scored.
 

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from reprlib import repr as shown
 
 from datasets import layout
-from datasets.case import Case, DatasetError, DatasetInfo
+from datasets.case import Case, DatasetError, DatasetInfo, Terms
 from datasets.source import Archive
 
 _LAYOUT = (
@@ -40,6 +40,20 @@ INFO = DatasetInfo(
     counts={"training_patients": 20, "training_cases": 20, "testing_patients": 10},
     spacing_mm=(1.37, 1.25, 1.25),
 )
+
+# Other files in this layout, by the name that they are found under.
+RELEASES = {
+    "LA2018": Terms(
+        title="LA2018: left atria of the 2018 Atrial Segmentation Challenge",
+        licence="",
+        citation=(
+            "Z. Xiong, Q. Xia, Z. Hu, et al. A global benchmark of algorithms for segmenting the "
+            "left atrium from late gadolinium-enhanced cardiac magnetic resonance imaging. Medical "
+            "Image Analysis 67:101832, 2021. doi:10.1016/j.media.2020.101832"
+        ),
+        homepage="https://www.cardiacatlas.org/atriaseg2018-challenge/",
+    )
+}
 
 # MONAI's copy of the official archive; the same bytes have the md5 that MONAI itself compares.
 SOURCE = Archive(

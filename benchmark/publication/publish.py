@@ -205,11 +205,11 @@ def _readme(facts: Mapping[str, Any], records: Records) -> str:
     ]
     for dataset in dict.fromkeys(record["spec"]["dataset"] for record in records):
         mine = [record for record in records if record["spec"]["dataset"] == dataset]
-        if all(record["spec"]["source"] == "phantom" for record in mine):
+        if any(record["spec"]["source"] == "phantom" for record in mine):
             lines.append(f"- {datasets.info(dataset).title}: phantoms in its layout.")
-            continue
-        info = datasets.info(dataset)
-        releases = sorted({record.get("release", "") for record in mine} - {""})
-        which = f" ({', '.join(releases)})" if releases else ""
-        lines.append(f"- {info.title}{which}: {info.licence} {info.citation} <{info.homepage}>")
+        real = [record for record in mine if record["spec"]["source"] != "phantom"]
+        for release in sorted({str(record.get("release") or "") for record in real}):
+            terms = datasets.terms(dataset, release)
+            said = (terms.licence, terms.citation, f"<{terms.homepage}>")
+            lines.append(f"- {terms.title}: {' '.join(filter(None, said))}")
     return "\n".join([*lines, ""])

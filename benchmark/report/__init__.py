@@ -41,9 +41,9 @@ def write_report(
         mlflow: address of runs in MLflow by their keys, for the page to link to.
 
     Returns:
-        The paths written: ``index.html``, ``leaderboard.csv``, ``.md``, ``.tex``, ``cases.csv``, ``strata.csv``,
+        The paths written: ``leaderboard.csv``, ``.md``, ``.tex``, ``cases.csv``, ``strata.csv``,
         ``.md``, ``.tex``, ``clinical.csv``, ``.md``, ``.tex``, the analyses, then figures; of what
-        followed the runs ``generalisation`` and ``robustness``.
+        followed the runs ``generalisation`` and ``robustness``; then the page, ``index.html``.
     """
     from benchmark.records import read_followers
     from benchmark.report.analyses import write_analyses
@@ -85,4 +85,7 @@ def write_report(
         return files
     by_key = {str(record["key"]): record for record in records}
     material = Material(folder, groups, frame, agreement, found, by_key)
-    return [*files, *write_site(material, written=files, mlflow=mlflow or {}, cache=results / "cache")]
+    return [
+        *files,
+        *write_site(material, written=files, mlflow=mlflow or {}, cache=results / "cache"),
+    ]

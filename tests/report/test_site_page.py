@@ -46,7 +46,9 @@ def write(finished, clinical, tmp_path):
             one["path"].mkdir(parents=True, exist_ok=True)
             (one["path"] / "record.json").write_text(json.dumps({"key": one["key"]}))
         endpoints = clinical(records, patients=5)
-        files = write_report(tmp_path, records, cases, epochs, endpoints, formats=("svg",), **options)
+        files = write_report(
+            tmp_path, records, cases, epochs, endpoints, formats=("svg",), **options
+        )
         text = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
         return files, text, _Page(text)
 

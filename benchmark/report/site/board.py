@@ -101,7 +101,7 @@ def _clinical_heading(agreement: pd.DataFrame) -> str | None:
 
 
 def _agreement(row: Any) -> dict[str, Any] | None:
-    """Bias and limits for print, and |bias| + 1.96 SD to sort by: how far one patient may be off."""
+    """Bias and limits for print; to sort by, |bias| + 1.96 SD: how far a patient may be off."""
     if row is None or pd.isna(row["bias"]):
         return None
     limits = 1.96 * row["sd"]
@@ -152,7 +152,9 @@ def reproduce(runs: list[Run], records: Mapping[str, Mapping[str, Any]]) -> list
     """The commands that make a row again, on the commit that made it."""
     first = runs[0]
     if first.external:
-        return [f"python -m benchmark evaluate --help  # masks of {first.architecture}, made elsewhere"]
+        return [
+            f"python -m benchmark evaluate --help  # masks of {first.architecture}, made elsewhere"
+        ]
     git = (records[first.key].get("environment") or {}).get("git") or {}
     commits = sorted(
         {
@@ -168,12 +170,9 @@ def reproduce(runs: list[Run], records: Mapping[str, Mapping[str, Any]]) -> list
     if git.get("dirty"):
         checkout = [f"{line}  # with changes that were not committed" for line in checkout]
     profile = f" --profile {first.profile}" if first.profile else ""
-    source = "" if first.source == "phantom" else " --data-root DIR"
-    data = " --data phantom" if first.source == "phantom" else ""
-    return [
-        *checkout,
-        f"python -m benchmark run experiments.yaml{profile}{data}{source} --only '{','.join(axes)}'",
-    ]
+    data = "--data phantom" if first.source == "phantom" else "--data-root DIR"
+    command = f"python -m benchmark run experiments.yaml{profile} {data}"
+    return [*checkout, f"{command} --only '{','.join(axes)}'"]
 
 
 def _number(value: Any) -> float | int | None:
@@ -181,4 +180,3 @@ def _number(value: Any) -> float | int | None:
         return None
     number = float(value)
     return int(number) if number.is_integer() else float(f"{number:.6g}")
-

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -165,22 +166,14 @@ def _phantoms(groups: Sequence[Group]) -> str:
 
 
 def _data(groups: Sequence[Group]) -> list[dict[str, Any]]:
-    """Terms and citation of each dataset as its owners state them."""
-    found: dict[str, dict[str, Any]] = {}
+    """Terms and citation of each release as its owners state them; phantoms have no owners."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
     for group in groups:
-        info = datasets.info(group.dataset)
-        one = found.setdefault(
-            group.dataset,
-            {
-                "title": info.title,
-                "licence": info.licence,
-                "citation": info.citation,
-                "homepage": info.homepage,
-                "phantom": "phantoms in its layout, no file of its own.",
-            },
-        )
-        if not group.phantom:
-            one["phantom"] = ""
+        for run in group.runs:
+            release = "phantom" if group.phantom else run.release
+            if (group.dataset, release) not in found and not run.external:
+                terms = datasets.terms(group.dataset, "" if group.phantom else release)
+                found[group.dataset, release] = {**asdict(terms), "phantom": group.phantom}
     return list(found.values())
 
 

@@ -75,7 +75,11 @@ def _facts(cases: pd.DataFrame) -> pd.DataFrame:
 
 
 def _scores(
-    group: Group, facts: pd.DataFrame, phases: list[str], subgroups: list[tuple[str, str]], seed: int
+    group: Group,
+    facts: pd.DataFrame,
+    phases: list[str],
+    subgroups: list[tuple[str, str]],
+    seed: int,
 ) -> dict[str, dict[str, list[float | int | None]]]:
     table = _table(group, facts)
     everyone = np.ones(len(facts), bool)
@@ -114,12 +118,16 @@ def _table(group: Group, facts: pd.DataFrame) -> _Table:
     if len(group.regions):
         parts.append(group.regions[[*keys, *metrics]].replace([np.inf, -np.inf], np.nan))
     per_case = pd.concat(parts).groupby(_KEYS)[metrics].mean()
-    wide = per_case.unstack(["architecture", "variant", "class"]).reindex(facts.index)
-    columns = list(dict.fromkeys((a, v, c) for _, a, v, c in wide.columns))
-    values = {
-        metric: wide[metric].reindex(columns=columns).to_numpy(np.float64) for metric in metrics
+    of_metric: dict[str, pd.DataFrame] = {
+        metric: per_case[metric].unstack(["architecture", "variant", "class"]) for metric in metrics
     }
-    return _Table([((a, v), c) for a, v, c in columns], values)
+    columns = of_metric["dice"].columns
+    values = {
+        metric: wide.reindex(index=facts.index, columns=columns).to_numpy(np.float64)
+        for metric, wide in of_metric.items()
+    }
+    names = [((str(a), str(v)), str(c)) for a, v, c in columns.to_frame().itertuples(index=False)]
+    return _Table(names, values)
 
 
 def _cells(
