@@ -27,7 +27,7 @@ from benchmark.report.site.material import RULES, Material, row_id
 from benchmark.report.site.scores import score_parts
 
 PAGE = "index.html"
-SCRIPTS = ("page", "board", "charts", "cases_paint", "cases_viewer", "cases")
+SCRIPTS = ("page", "board_rows", "board", "charts", "cases_paint", "cases_viewer", "cases")
 STYLES = ("page", "board", "charts", "cases")
 
 METHOD = (

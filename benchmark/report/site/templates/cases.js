@@ -4,20 +4,20 @@
   const AT_ONCE = 100; // lines of the list; more on request
 
   function startCases(container, group) {
-    const { makeViewer, make, dot, number, TRAITS } = window.caseViewer; // of cases_viewer.js
     const part = group.cases;
     const rows = group.names.filter((name) => part.dice[name.id]);
     const overall = part.case.map((_, i) => {
       const known = rows.map((row) => part.dice[row.id].mean[i]).filter((v) => v != null);
       return known.length ? known.reduce((a, b) => a + b) / known.length : null;
     });
+    const traits = Object.values(part.traits);
     const state = { sort: "", down: false, shown: AT_ONCE, open: null };
-    const viewer = makeViewer(group, part, {
+    const viewer = window.caseViewer(group, part, { // of cases_viewer.js
       step: (by) => step(by),
       closed: () => {
         state.open = null;
         list();
-        body.querySelector("[data-last]")?.focus();
+        (body.querySelector("[data-last]") ?? search).focus(); // a search may have left the case out
       },
     });
     let order = []; // of the cases listed
@@ -25,7 +25,7 @@
     const value = (sort) => (i) =>
       sort === "case" ? part.case[i] : sort === "" ? overall[i] : part.dice[sort].mean[i];
     const heads = [
-      ["case", "Case"], ...Object.keys(part.traits).map((name) => [null, TRAITS[name] ?? name]),
+      ["case", "Case"], ...traits.map((trait) => [null, trait.title]),
       ["", "Mean Dice"], ...rows.map((row) => [row.id, row.title, row.colour]),
     ].map(([sort, title, colour]) =>
       make("th", { scope: "col", "data-sort": sort },
@@ -36,10 +36,10 @@
       onclick: () => { state.shown += AT_ONCE; list(); } });
     const count = make("p", { class: "cases-count", "aria-live": "polite" });
     const search = make("input", { type: "search", autocomplete: "off", oninput: () => refilter() });
-    const filters = Object.entries(part.traits).map(([name, values]) => {
+    const filters = traits.map(({ title, values }) => {
       const select = make("select", { onchange: () => refilter() }, make("option", { value: "" }, "all"),
         ...[...new Set(values)].filter(Boolean).sort().map((one) => make("option", {}, one)));
-      return { name, values, select };
+      return { title, values, select };
     });
 
     function resort(sort) {
@@ -82,10 +82,10 @@
         ? make("button", { type: "button", "data-last": i === state.last, onclick: () => open(i) },
             part.case[i])
         : part.case[i];
-      const cell = (v, sort) => make("td", { class: sort === state.sort ? "cases-by" : null }, number(v));
+      const cell = (v, sort) => make("td", { class: sort === state.sort ? "cases-by" : null }, fixed(v));
       return make("tr", { "aria-current": current ? "true" : null },
         make("th", { scope: "row" }, name),
-        ...Object.values(part.traits).map((values) => make("td", {}, values[i])),
+        ...traits.map(({ values }) => make("td", {}, values[i])),
         cell(overall[i], ""), ...rows.map((row) => cell(part.dice[row.id].mean[i], row.id)));
     }
 
@@ -112,7 +112,7 @@
         ? [make("p", { class: "cases-phantom" }, "PHANTOM: synthetic hearts, not patients")] : []),
       make("div", { class: "cases-tools" },
         make("label", {}, "Search ", search),
-        ...filters.map(({ name, select }) => make("label", {}, `${TRAITS[name] ?? name} `, select)),
+        ...filters.map(({ title, select }) => make("label", {}, `${title} `, select)),
         count),
       ...(part.pictures.some(Boolean) ? [] : [make("p", { class: "cases-note" },
         "Scores only: no pictures of these cases lie beside this page. A publication has none, and "
@@ -125,7 +125,6 @@
           make("thead", {}, make("tr", {}, ...heads)), body)),
       more, viewer.element);
     list();
-    return { open: (name) => part.case.includes(name) && open(part.case.indexOf(name)) };
   }
 
   window.startCases = startCases;

@@ -2,7 +2,6 @@
 // The viewer of one case: its pictures are loaded on demand and dropped when another is shown.
 (() => {
   const SLICE_MS = 250, PHASE_MS = 700, WHEEL_PX = 40, SAY_MS = 400;
-  const TRAITS = { phase: "Phase", group: "Subgroup", view: "View", quality: "Quality" };
   const still = window.matchMedia("(prefers-reduced-motion: reduce)");
 
   // --- files of pictures --------------------------------------------------------------------
@@ -44,22 +43,6 @@
     return new Uint8Array(await new Response(stream).arrayBuffer());
   }
 
-  // --- elements -----------------------------------------------------------------------------
-
-  function make(tag, attributes = {}, ...children) {
-    const element = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes)) {
-      if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-      else if (value === true) element.setAttribute(name, "");
-      else if (value !== false && value != null) element.setAttribute(name, value);
-    }
-    element.append(...children.filter((child) => child != null));
-    return element;
-  }
-
-  const number = (value) => (value == null ? "–" : value.toFixed(3));
-  const dot = (colour) => make("span", { class: "cases-dot", style: `background:${colour}` });
-
   // --- the viewer of one case ---------------------------------------------------------------
 
   // `report.step(by)` shows a neighbour in the list, `report.closed()` is told of the end.
@@ -75,7 +58,7 @@
     const previous = button("← Previous", () => report.step(-1));
     const next = button("Next →", () => report.step(1));
     const slider = make("input", { type: "range", min: 1, step: 1, oninput: () => turn(slider.value - 1) });
-    const where = make("output");
+    const where = make("span", { class: "cases-where" }); // `said` announces it, once it rests
     const sliding = make("label", {}, "Slice ", slider, where);
     const playSlices = button("", () => play("slices"));
     const playPhases = button("", () => play("phases"));
@@ -97,19 +80,20 @@
       ...part.classes.map((one) => swatch(`border-top: 3px solid ${one.colour}`, one.words)),
       swatch("border-top: 2px dashed #999", "truth, beside a prediction"),
       ...Object.entries(part.errors).map(([name, colour]) => swatch(`background: ${colour}; height: .8em`, name)));
+    const runs = new Map(group.rows.flatMap((row) => row.runs ?? []).map((run) => [run.key, run]));
+    const tools = make("div", { class: "cases-tools", hidden: true },
+      sliding, playSlices, playPhases, other, errorsTick, largeTick);
     const element = make("section", { class: "cases-viewer", hidden: true },
       group.phantom ? make("p", { class: "cases-phantom" }, "PHANTOM: synthetic hearts, not patients") : null,
       make("div", { class: "cases-head" }, title, previous, next, button("Close", close)),
-      about, fault,
-      make("div", { class: "cases-tools" }, sliding, playSlices, playPhases, other, errorsTick, largeTick),
-      panels, legend, said);
+      about, fault, tools, panels, legend, said);
     element.addEventListener("keydown", (event) => event.key === "Escape" && close());
     panels.addEventListener("wheel", wheel, { passive: false });
     const resized = new ResizeObserver(() => redraw());
 
     // The case of the other phase, if it has pictures.
     function partnerOf(i) {
-      const { phase, view } = part.traits;
+      const [phase, view] = [part.traits.phase?.values, part.traits.view?.values];
       if (!phase) return -1;
       return part.case.findIndex((_, j) => part.pictures[j] && part.patient[j] === part.patient[i]
         && (!view || view[j] === view[i])
@@ -134,6 +118,7 @@
       const volume = mine.volumes[0];
       build(volume);
       turn(volume.shown);
+      tools.hidden = false;
       panels.removeAttribute("aria-busy");
       resized.observe(panels);
     }
@@ -145,13 +130,21 @@
         mine.loads[side] ??= load(group.slug, part.case[mine.cases[side]]);
         mine.volumes[side] = await mine.loads[side];
       } catch (error) {
-        if (now === mine) {
-          panels.replaceChildren();
-          fault.textContent = error.message;
-        }
+        delete mine.loads[side]; // what failed may be asked for again
+        if (now === mine) failed(side, error);
         return false;
       }
+      if (now === mine) fault.textContent = "";
       return now === mine;
+    }
+
+    function failed(side, error) {
+      stop();
+      fault.textContent = error.message;
+      if (side !== now.side) return label(); // what is shown stays
+      panels.replaceChildren();
+      panels.removeAttribute("aria-busy");
+      tools.hidden = true;
     }
 
     function close() {
@@ -166,9 +159,8 @@
     function name() {
       const i = now.cases[now.side];
       title.textContent = part.case[i];
-      about.textContent = Object.entries(part.traits)
-        .filter(([, values]) => values[i])
-        .map(([trait, values]) => `${TRAITS[trait] ?? trait} ${values[i]}`).join(" · ");
+      about.textContent = Object.values(part.traits).filter(({ values }) => values[i])
+        .map(({ title, values }) => `${title} ${values[i]}`).join(" · ");
     }
 
     function build(volume) {
@@ -198,6 +190,10 @@
       if (!timer) saying = setTimeout(() => (said.textContent = summary(volume, text)), SAY_MS);
     }
 
+    function phaseOf(side) {
+      return part.traits.phase.values[now.cases[side]];
+    }
+
     function label() {
       for (const [one, kind, text] of [[playSlices, "slices", "Slices"], [playPhases, "phases", "ED ↔ ES"]]) {
         one.textContent = timer?.kind === kind ? `❚❚ Stop` : `▶ ${text}`;
@@ -205,12 +201,12 @@
         one.disabled = still.matches;
         one.title = still.matches ? "Animations are off, as this device asks for reduced motion" : "";
       }
-      if (now.cases.length > 1) other.textContent = `Show ${part.traits.phase[now.cases[1 - now.side]]}`;
+      if (now.cases.length > 1) other.textContent = `Show ${phaseOf(1 - now.side)}`;
     }
 
     function summary(volume, text) {
       const seen = part.classes.filter((one) => plane(volume, volume.truth, now.z).includes(one.label));
-      const scores = volume.rows.map((row) => `${row.id}: Dice of the case ${number(row.dice)}`);
+      const scores = volume.rows.map((row) => `${row.id}: Dice of the case ${fixed(row.dice)}`);
       return [part.case[now.cases[now.side]], text,
         `truth shows ${seen.map((one) => one.words).join(", ") || "no structure"}`, ...scores]
         .filter(Boolean).join(". ");
@@ -222,7 +218,7 @@
       const frame = frameOf(now.volumes.filter(Boolean));
       const truth = plane(volume, volume.truth, now.z);
       const grey = greyOf(volume, now.z);
-      const phase = now.cases.length > 1 ? ` ${part.traits.phase[now.cases[now.side]]}` : "";
+      const phase = now.cases.length > 1 ? ` ${phaseOf(now.side)}` : "";
       for (const figure of panels.children) {
         const [head, canvas, below] = figure.children;
         const { key } = figure.dataset;
@@ -258,17 +254,25 @@
             `${row.outside.toFixed(1)} ${row.unit} of the prediction lie beside this view`)
         : null;
       return [
-        make("dl", {}, make("dt", {}, "Dice"), make("dd", {}, number(row.dice)),
-          ...part.classes.flatMap((one) => [make("dt", {}, one.words), make("dd", {}, number(row.classes[one.name]))])),
+        make("dl", {}, make("dt", {}, "Dice"), make("dd", {}, fixed(row.dice)),
+          ...part.classes.flatMap((one) => [make("dt", {}, one.words), make("dd", {}, fixed(row.classes[one.name]))])),
         row.note ? make("p", {}, row.note) : null, outside,
-        make("p", { class: "cases-run" }, `fold ${row.fold}, seed ${row.seed}`),
+        make("p", { class: "cases-run" }, ...runOf(row)),
       ].filter(Boolean);
     }
 
+    // Which of the runs behind a row these pictures are of.
+    function runOf(row) {
+      const run = runs.get(row.run);
+      const text = run?.fold == null ? "predicted elsewhere" : `fold ${run.fold}, seed ${run.seed}`;
+      return run?.files.record ? [text, ", ", make("a", { href: run.files.record }, "record")] : [text];
+    }
+
     async function flip() {
+      const from = now?.volumes[now.side];
+      if (!from) return;
       const side = 1 - now.side;
       if (!(await fetched(side)) || now.side === side) return;
-      const from = now.volumes[now.side];
       now.side = side;
       const to = now.volumes[now.side];
       // Both phases lie on one grid, but not every slice of it need be kept.
@@ -279,6 +283,7 @@
     }
 
     function play(kind) {
+      if (!now?.volumes[now.side]) return; // the pictures are still on their way
       const again = timer?.kind !== kind;
       stop();
       if (again) {
@@ -295,9 +300,12 @@
     }
 
     function keys(event) {
+      const volume = now?.volumes[now.side];
+      // With a modifier keys are the browser's, and without slices they scroll the page.
+      if (!volume || volume.shape[0] < 2 || event.altKey || event.ctrlKey || event.metaKey) return;
       const by = { ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1 }[event.key];
-      const to = { Home: 0, End: Infinity }[event.key] ?? (by && now && now.z + by);
-      if (to == null || !now) return;
+      const to = { Home: 0, End: Infinity }[event.key] ?? (by && now.z + by);
+      if (to == null) return;
       event.preventDefault();
       stop();
       turn(to);
@@ -317,12 +325,13 @@
     }
 
     function neighbours(before, after) {
-      previous.disabled = !before;
-      next.disabled = !after;
+      // A disabled button would lose the focus that it has.
+      previous.setAttribute("aria-disabled", String(!before));
+      next.setAttribute("aria-disabled", String(!after));
     }
 
     return { element, show, neighbours };
   }
 
-  window.caseViewer = { makeViewer, make, dot, number, TRAITS };
+  window.caseViewer = makeViewer;
 })();

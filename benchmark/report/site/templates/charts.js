@@ -65,13 +65,6 @@
     Object.values(node).forEach(lighten);
   }
 
-  function element(name, attributes = {}, ...children) {
-    const node = document.createElement(name);
-    for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-    node.append(...children);
-    return node;
-  }
-
   async function embed(figure) {
     const { chart, canvas } = figure;
     try {
@@ -105,7 +98,7 @@
 
   async function save(chart, kind) {
     const vegaEmbed = await window.libraries.vega();
-    const stage = element("div", { class: "chart-stage", "aria-hidden": "true" });
+    const stage = make("div", { class: "chart-stage", "aria-hidden": "true" });
     document.body.append(stage);
     try {
       const spec = { ...chart.spec, width: SAVED_WIDTH_PX, autosize: "pad", padding: 12 };
@@ -114,47 +107,50 @@
       });
       const url = await view.toImageURL(kind, kind === "png" ? SAVED_SCALE : 1);
       finalize();
-      element("a", { href: url, download: `${chart.id}.${kind}` }).click();
+      make("a", { href: url, download: `${chart.id}.${kind}` }).click();
     } finally {
       stage.remove();
     }
   }
 
-  function saveButton(chart, kind) {
+  function saveButton(chart, kind, said) {
     const word = kind.toUpperCase();
     const label = `${word}: save “${chart.title}”`;
-    const button = element("button", { type: "button", "aria-label": label }, word);
-    button.addEventListener("click", () => save(chart, kind));
-    return button;
+    const onclick = () => save(chart, kind).then(
+      () => { said.textContent = ""; },
+      (error) => { said.textContent = `${word} could not be saved: ${error.message}`; },
+    );
+    return make("button", { type: "button", "aria-label": label, onclick }, word);
   }
 
   function table({ caption, thresholds, rows }) {
-    const heading = (scope, text) => element("th", { scope }, String(text));
-    const head = element("tr", {}, heading("col", "Architecture"),
+    const heading = (scope, text) => make("th", { scope }, String(text));
+    const head = make("tr", {}, heading("col", "Architecture"),
       ...thresholds.map((value) => heading("col", value)));
-    const body = rows.map(({ id, runs, texts }) => element("tr", {},
+    const body = rows.map(({ id, runs, texts }) => make("tr", {},
       heading("row", runs > 1 ? `${id} (${runs} runs)` : id),
-      ...texts.map((text) => element("td", {}, text))));
+      ...texts.map((text) => make("td", {}, text))));
     // Takes the focus so that the arrow keys scroll it where it is wider than the screen.
     const box = { class: "chart-table", tabindex: "0", role: "region", "aria-label": caption };
     return [
-      element("p", {}, `${caption}:`),
-      element("div", box, element("table", { "aria-label": caption },
-        element("thead", {}, head), element("tbody", {}, ...body))),
+      make("p", {}, `${caption}:`),
+      make("div", box, make("table", { "aria-label": caption },
+        make("thead", {}, head), make("tbody", {}, ...body))),
     ];
   }
 
   function build(chart) {
     const text = `chart-${chart.id}-text`;
-    const canvas = element("div", {
+    const canvas = make("div", {
       class: "chart-canvas", role: "img", "aria-label": chart.title, "aria-describedby": text,
     });
     canvas.style.minHeight = `${chart.spec.height + 60}px`;
-    const node = element("figure", { class: "chart", id: `chart-${chart.id}` },
-      element("figcaption", {}, element("strong", {}, chart.title),
-        element("span", { class: "chart-save" }, "Save: ", saveButton(chart, "svg"),
-          saveButton(chart, "png"))),
-      canvas, element("p", { id: text }, chart.description));
+    const said = make("span", { class: "chart-said", role: "status" });
+    const node = make("figure", { class: "chart", id: `chart-${chart.id}` },
+      make("figcaption", {}, make("strong", {}, chart.title),
+        make("span", { class: "chart-save" }, "Save: ", saveButton(chart, "svg", said),
+          saveButton(chart, "png", said)), said),
+      canvas, make("p", { id: text }, chart.description));
     if (chart.table) node.append(...table(chart.table));
     return { chart, canvas, node, drawing: null, result: null };
   }

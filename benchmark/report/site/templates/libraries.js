@@ -12,6 +12,17 @@
     return loaded.get(key);
   }
 
+  /** Say in the place of each table or chart where else its numbers are. */
+  function missing(what, selector, error) {
+    const file = (name) => make("a", { href: name }, name);
+    for (const container of document.querySelectorAll(selector)) {
+      container.replaceChildren(make("p", { class: "banner", role: "alert" },
+        `This browser could not load what shows ${what} (${error.message}). The numbers are in `,
+        file("leaderboard.md"), " and ", file("leaderboard.csv"), "; other tables and figures are listed under ",
+        make("a", { href: "#files" }, "Files"), "."));
+    }
+  }
+
   window.libraries = {
     vega: () => load("library-vega").then(() => window.vegaEmbed),
     tables: () => load("library-tables").then((module) => module.default),
@@ -22,10 +33,17 @@
     requestAnimationFrame(() => requestAnimationFrame(resolve));
     setTimeout(resolve, 1000);
   });
-  painted.then(window.libraries.tables).then((DataTable) => {
-    window.DataTable = DataTable;
-    document.dispatchEvent(new Event("libraries-ready"));
+  painted
+    .then(window.libraries.tables)
+    .then(
+      (DataTable) => {
+        window.DataTable = DataTable;
+        document.dispatchEvent(new Event("libraries-ready"));
+      },
+      (error) => missing("tables", ".board", error),
+    )
     // Whoever prints must find it loaded, though no chart has come near the screen yet.
-    (window.requestIdleCallback ?? setTimeout)(window.libraries.vega);
-  });
+    .then(() => (window.requestIdleCallback ?? setTimeout)(
+      () => window.libraries.vega().catch((error) => missing("charts", ".charts", error)),
+    ));
 })();
