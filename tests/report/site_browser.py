@@ -13,9 +13,9 @@ from typing import Any
 # A container has no GPU; Playwright itself leaves the sandbox out and the scrollbars off.
 ARGUMENTS = ("--disable-gpu", "--force-color-profile=srgb")
 TIME_MS = 30_000
-# Milliseconds since the navigation began, once all tables stand.
+# Milliseconds since the navigation began, once all tables stand or say why they cannot.
 READY = """() => [...document.querySelectorAll(".board")].every(
-  (board) => board.querySelector("table.dataTable tbody tr")) && performance.now()"""
+  (board) => board.querySelector("table.dataTable tbody tr, [role=alert]")) && performance.now()"""
 
 
 def lacking() -> str:
@@ -66,14 +66,30 @@ class Visit:
 
 @contextmanager
 def visit(
-    browser: Any, path: Path, *, width: int = 1440, height: int = 1000, theme: str = "light"
+    browser: Any,
+    path: Path,
+    *,
+    width: int = 1440,
+    height: int = 1000,
+    theme: str = "light",
+    before: str = "",
 ) -> Iterator[Visit]:
-    """Open a page from the disk without any network, and wait until its tables stand."""
+    """Open a page from the disk without any network, and wait until its tables stand.
+
+    Args:
+        browser: From :func:`chromium`.
+        path: Of the page.
+        width: Of the window, in pixels.
+        height: Of the window, in pixels.
+        theme: Which colours the system asks for, ``light`` or ``dark``.
+        before: A script that runs before those of the page.
+    """
     context = browser.new_context(
         viewport={"width": width, "height": height}, color_scheme=theme, offline=True
     )
     context.set_default_timeout(TIME_MS)
     page = context.new_page()
+    page.add_init_script(before)
     visited = Visit(page)
     page.on("pageerror", lambda error: visited.complaints.append(str(error)))
     page.on("request", lambda request: visited.asked.append(request.url))
