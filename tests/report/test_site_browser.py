@@ -38,6 +38,7 @@ SPREAD = """() => [...document.querySelectorAll(".cases-viewer canvas")]
   })"""
 
 
+FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 PRINTED = """() => new Promise((done) => {
   dispatchEvent(new Event("beforeprint"));
   setTimeout(() => done(document.querySelectorAll(".chart-canvas svg").length));
@@ -300,12 +301,14 @@ def test_the_theme_follows_the_system_and_the_button(open_page):
 def test_the_system_changes_the_theme_until_the_reader_has_chosen(open_page):
     page, theme = open_page().page, "document.documentElement.dataset.theme"
     page.emulate_media(color_scheme="dark")
-    assert page.evaluate(theme) == "dark"
+    page.wait_for_function(f"{theme} === 'dark'")
     button = page.get_by_role("button", name="Dark colours")
     assert button.get_attribute("aria-pressed") == "true"
     button.click()
-    page.emulate_media(color_scheme="light")
-    page.emulate_media(color_scheme="dark")
+    assert page.evaluate(theme) == "light"
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.evaluate(FRAMES)  # listeners are told with a frame
     assert page.evaluate(theme) == "light"
     assert button.get_attribute("aria-pressed") == "false"
 

@@ -22,6 +22,7 @@ from tests.report.site_results import write_page, write_results
 
 pytestmark = pytest.mark.skipif(bool(lacking()), reason=lacking())
 
+A4_PX = 718  # 190 mm between the margins, at 96 pixels per inch
 DATA = re.compile(r'(<script type="application/json" id="page">)(.*?)(</script>)', re.DOTALL)
 FOCUSED = "document.activeElement.innerText || document.activeElement.type"
 HELD = """([key, held]) => document.querySelector(".cases-panels").dispatchEvent(
@@ -169,6 +170,24 @@ def test_a_table_has_any_number_of_rows_with_names_of_any_length(browser, site, 
         visited.page.locator(f"#{slug} .board thead th", has_text="Dice").click()
         assert visited.page.evaluate("document.documentElement.scrollWidth") <= 390
         assert visited.complaints == []
+
+
+def test_a_sheet_of_paper_holds_every_column_there_can_be(browser, site):
+    page, _ = site
+
+    def widen(group):
+        more = {"GPU memory (MiB)": "81920", "SD seeds": "0.0123", "SD folds": "0.0123"}
+        group["columns"] += [{"id": title, "title": title} for title in more]
+        for row in group["rows"]:
+            row["title"] += " (filters=24, deep_supervision=true, normalisation=instance)"
+            if "costs" in row:
+                row["costs"] |= {title: [1, text] for title, text in more.items()}
+
+    with visit(browser, vary(page, "wide", widen), width=A4_PX) as visited:
+        visited.page.emulate_media(media="print")
+        tables = visited.page.locator(".board table.dataTable")
+        right = "(tables) => tables.map((table) => table.getBoundingClientRect().right)"
+        assert max(tables.evaluate_all(right)) <= A4_PX + 1
 
 
 def test_rows_made_elsewhere_have_neither_fold_nor_command(browser, site):
