@@ -22,6 +22,7 @@ def write_report(
     mix_protocols: bool = False,
     formats: Sequence[str] = FORMATS,
     mlflow: Mapping[str, str] | None = None,
+    cache: Path | None = None,
 ) -> list[Path]:
     """Write ``results/report``: the page, leaderboard, statistics, errors, agreement, figures.
 
@@ -39,6 +40,7 @@ def write_report(
             and without ranks, and write to ``results/report-mixed``.
         formats: of figures, among PNG, SVG and PDF; without any there are tables alone.
         mlflow: address of runs in MLflow by their keys, for the page to link to.
+        cache: folder that keeps a library of the page; ``results/cache`` by default.
 
     Returns:
         The paths written: ``leaderboard.csv``, ``.md``, ``.tex``, ``cases.csv``, ``strata.csv``,
@@ -87,5 +89,5 @@ def write_report(
     material = Material(folder, groups, frame, agreement, found, by_key)
     return [
         *files,
-        *write_site(material, written=files, mlflow=mlflow or {}, cache=results / "cache"),
+        *write_site(material, written=files, mlflow=mlflow or {}, cache=cache or results / "cache"),
     ]

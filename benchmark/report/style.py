@@ -147,8 +147,11 @@ def looks(variants: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Look]:
     by_name = dict(_ARCHITECTURE_LOOKS)
     for index, name in enumerate(external):
         by_name[name] = _EXTERNAL_LOOKS[index % len(_EXTERNAL_LOOKS)]
+    count = len(_OTHER_LOOKS)
     for index, name in enumerate(unknown):
-        by_name[name] = _OTHER_LOOKS[index % len(_OTHER_LOOKS)]
+        # After all colours once, each takes the next one's marker: 36 networks are told apart.
+        shifted = (index + index // count) % count
+        by_name[name] = _OTHER_LOOKS[index % count][0], _OTHER_LOOKS[shifted][1]
     result = {}
     for name in sorted({name for name, _ in ordered}):
         siblings = [pair for pair in ordered if pair[0] == name]
