@@ -104,6 +104,7 @@ def agreement_frame(groups: Sequence[Group], clinical: pd.DataFrame) -> pd.DataF
         Primary endpoints come first in each group. ``runs`` is how many runs have them.
     """
     rows: list[dict[str, Any]] = []
+    measured_runs = set(clinical["run"]) if len(clinical) else set()
     for group in groups:
         values = patient_values(group, clinical)
         main = primary_method(values)
@@ -125,7 +126,7 @@ def agreement_frame(groups: Sequence[Group], clinical: pd.DataFrame) -> pd.DataF
                     "method": method,
                     "unit": unit,
                     "primary": is_primary(endpoint, method, main),
-                    "runs": len({run.key for run in runs} & set(clinical["run"])),
+                    "runs": len({run.key for run in runs} & measured_runs),
                     **dataclasses.asdict(measured),
                 }
             )

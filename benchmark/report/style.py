@@ -7,7 +7,8 @@ report changes nothing for other users of matplotlib in the same process.
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,6 +118,17 @@ class Look:
 
     colour: str
     marker: str
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """What every figure is drawn and saved in: its settings and fonts, gone again afterwards."""
+    import matplotlib
+
+    from benchmark.report.fonts import plain_fonts
+
+    with matplotlib.rc_context(dict(RC)), plain_fonts():
+        yield
 
 
 def dataset_title(name: str) -> str:
@@ -242,10 +254,12 @@ def save(figure: Figure, folder: Path, stem: str, formats: Sequence[str] = FORMA
         "svg": {"Date": None, "Creator": None},
         "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
     }
+    # A tenth larger than with the usual effort, in half the time.
+    effort = {"png": {"pil_kwargs": {"compress_level": 3}}}
     paths = []
     for kind in formats:
         path = folder / f"{stem}.{kind}"
-        figure.savefig(path, format=kind, metadata=metadata[kind])
+        figure.savefig(path, format=kind, metadata=metadata[kind], **effort.get(kind, {}))
         paths.append(path)
     return paths
 

@@ -40,8 +40,6 @@ def write_figures(
     Returns:
         The paths of all files; a group whose runs all failed has none of its own.
     """
-    import matplotlib
-
     from benchmark.report.figures import (
         agreement,
         costs,
@@ -53,9 +51,12 @@ def write_figures(
         worst,
     )
 
-    looks = style.looks(name for group in groups for name in group.names)
     paths: list[Path] = []
-    with matplotlib.rc_context(dict(style.RC)):
+    if not formats:
+        _remove_others(folder, paths)
+        return paths
+    looks = style.looks(name for group in groups for name in group.names)
+    with style.drawing():
         for group in groups:
             rows = by_group(frame, group)
             drawn = {

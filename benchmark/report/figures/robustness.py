@@ -21,11 +21,9 @@ def write_robustness_figures(
     folder: Path, found: Sequence[Curves], formats: Sequence[str] = style.FORMATS
 ) -> list[Path]:
     """Draw the curves of every group; returns the paths."""
-    import matplotlib
-
     looks = style.looks(name for one in found for name in one.group.names)
     paths: list[Path] = []
-    with matplotlib.rc_context(dict(style.RC)):
+    with style.drawing():
         for one in found:
             paths += style.save(draw(one, looks), folder, f"robustness_{one.group.slug}", formats)
     return paths
