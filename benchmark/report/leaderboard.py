@@ -170,7 +170,8 @@ def _cases(group: Group, names: Iterable[tuple[str, str]]) -> set[str]:
 
     One that is empty in truth and prediction is among them, though it has no score.
     """
-    return set().union(*(_only(group.cases, name)["case"] for name in dict.fromkeys(names)))
+    # A set of a whole column takes a second for a hundred thousand rows.
+    return set().union(*(_only(group.cases, name)["case"].unique() for name in dict.fromkeys(names)))
 
 
 def _rank(
