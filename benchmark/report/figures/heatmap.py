@@ -31,11 +31,10 @@ def draw(groups: Sequence[Group], frame: pd.DataFrame) -> Figure:
         frame: the leaderboard.
     """
     from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
-    from seaborn import light_palette
+    from matplotlib.colors import LinearSegmentedColormap, Normalize
 
     # One hue from light to dark: reads the same in grey and for every kind of colour vision.
-    colours = light_palette("#0B4F8A", as_cmap=True)
+    colours = LinearSegmentedColormap.from_list("dice", ["#f0f4f8", "#0B4F8A"])
     names = _names(groups)
     tables = [scores_by_name(by_group(frame, group)) for group in groups]
     values = [
@@ -117,23 +116,20 @@ def _column(
     table: Any,
     shades: Any,
 ) -> None:
-    import seaborn
-
     values = np.array([[float(table[name]["dice"]) if name in table else np.nan] for name in names])
-    seaborn.heatmap(
-        values,
-        ax=axes,
-        cmap=shades.cmap,
-        vmin=shades.norm.vmin,
-        vmax=shades.norm.vmax,
-        cbar=False,
-        linewidths=1.5,
-        linecolor="white",
-        xticklabels=False,
-        yticklabels=False,
-    )
     axes.grid(visible=False)
+    axes.pcolormesh(
+        np.ma.masked_invalid(values),
+        cmap=shades.cmap,
+        norm=shades.norm,
+        edgecolors="white",
+        linewidth=1.5,
+    )
+    axes.set_ylim(len(names), 0)  # the first row on top
+    axes.set_xticks([])
     axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
     axes.set_title("\n".join(_heading(group)), fontsize=7, linespacing=1.25, pad=4)
     for position, name in enumerate(names):
         row = table.get(name)
