@@ -19,16 +19,21 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _ROW_IN = 0.42
+_BAR_IN, _GAP_IN = 0.55, 0.06
+_LEAST_COLUMN_IN = 0.62  # of an interval in the smallest type that can be read
 
 
-def draw(groups: Sequence[Group], frame: pd.DataFrame) -> Figure:
-    """The heat map of all groups of one source.
+def draw(
+    groups: Sequence[Group], frame: pd.DataFrame, width_in: float = style.TWO_COLUMNS_IN
+) -> Figure | None:
+    """The heat map of all groups of one source; None where it does not fit into one column.
 
     Each group has an axis of its own: numbers are compared down a column, not across.
 
     Args:
         groups: all with the same source.
         frame: the leaderboard.
+        width_in: of the figure; in two columns it grows where the groups ask for more.
     """
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LinearSegmentedColormap, Normalize
@@ -46,14 +51,22 @@ def draw(groups: Sequence[Group], frame: pd.DataFrame) -> Figure:
     low = math.floor(20 * min(values, default=0.0)) / 20
     high = math.ceil(20 * max(values, default=1.0)) / 20
     scale = Normalize(low, max(high, low + 0.05))
-    label_in = 0.25 + 0.062 * max(len(row_title(*name)) for name in names)
-    column_in = max(1.05, 0.066 * max(len(line) for group in groups for line in _heading(group)))
-    width_in = max(style.ONE_COLUMN_IN, label_in + len(groups) * (column_in + 0.06) + 0.6)
+    narrow = width_in < style.TWO_COLUMNS_IN
+    label_in = 0.1 + (0.05 if narrow else 0.062) * max(len(row_title(*name)) for name in names)
+    column_in = (width_in - label_in - _BAR_IN) / len(groups) - _GAP_IN
+    if narrow and column_in < _LEAST_COLUMN_IN:
+        return None
+    if not narrow:
+        # A heading, or an interval, is as wide as it is.
+        lines = [line for group in groups for line in _heading(group)]
+        column_in = max(column_in, 1.05, 0.066 * max(map(len, lines)))
+        width_in = label_in + len(groups) * (column_in + _GAP_IN) + _BAR_IN
+    size = min(6.2, column_in / 0.11)
     top_in, bottom_in = 0.76, 0.26
     height_in = top_in + bottom_in + _ROW_IN * len(names)
     figure = style.new_figure(width_in, height_in)
     for index, (group, table) in enumerate(zip(groups, tables, strict=True)):
-        left = label_in + index * (column_in + 0.06)
+        left = label_in + index * (column_in + _GAP_IN)
         axes = figure.add_axes(
             (
                 left / width_in,
@@ -62,13 +75,13 @@ def draw(groups: Sequence[Group], frame: pd.DataFrame) -> Figure:
                 _ROW_IN * len(names) / height_in,
             )
         )
-        _column(axes, group, names, table, ScalarMappable(scale, colours))
+        _column(axes, group, names, table, ScalarMappable(scale, colours), size)
         axes.set_yticks(
             [row + 0.5 for row in range(len(names))],
             [row_title(*name) for name in names] if index == 0 else [""] * len(names),
         )
-        axes.tick_params(axis="y", rotation=0)
-    right = label_in + len(groups) * (column_in + 0.06) + 0.02
+        axes.tick_params(axis="y", labelsize=6 if narrow else 7, pad=2)
+    right = label_in + len(groups) * (column_in + _GAP_IN) + 0.02
     bar = figure.add_axes(
         (right / width_in, bottom_in / height_in, 0.1 / width_in, _ROW_IN * len(names) / height_in)
     )
@@ -115,6 +128,7 @@ def _column(
     names: Sequence[tuple[str, str]],
     table: Any,
     shades: Any,
+    size: float,
 ) -> None:
     values = np.array([[float(table[name]["dice"]) if name in table else np.nan] for name in names])
     axes.grid(visible=False)
@@ -130,7 +144,8 @@ def _column(
     axes.tick_params(length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    axes.set_title("\n".join(_heading(group)), fontsize=7, linespacing=1.25, pad=4)
+    heading = "\n".join(_heading(group))
+    axes.set_title(heading, fontsize=min(7, 1.13 * size), linespacing=1.25, pad=4)
     for position, name in enumerate(names):
         row = table.get(name)
         if row is None or math.isnan(row["dice"]):
@@ -148,7 +163,7 @@ def _column(
             text,
             ha="center",
             va="center",
-            fontsize=6.2,
+            fontsize=size,
             fontweight="bold" if row["rank"] is not pd.NA and row["rank"] == 1 else "normal",
             color=_ink(shades.to_rgba(row["dice"])),
             linespacing=1.15,

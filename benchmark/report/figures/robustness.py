@@ -85,8 +85,9 @@ def _panel(axes: Axes, one: Curves, kind: str, looks: Mapping[tuple[str, str], s
             color=look.colour, alpha=0.13, linewidth=0,
         )  # fmt: skip
         axes.plot(
-            mine["severity"], mine["dice"], color=look.colour, marker=look.marker, markersize=3.4
-        )
+            mine["severity"], mine["dice"], color=look.colour, linestyle=look.dashes,
+            marker=look.marker, markersize=3.4,
+        )  # fmt: skip
     ticks = [0, *one.severities]
     axes.set_xticks(ticks, ["–", *(f"{told['levels'][grade - 1]:g}" for grade in one.severities)])
     axes.set_xlim(-0.25, max(ticks) + 0.25)
@@ -98,7 +99,7 @@ def _handles(one: Curves, looks: Mapping[tuple[str, str], style.Look]) -> list[A
     from matplotlib.lines import Line2D
 
     return [
-        Line2D([], [], color=looks[name].colour, marker=looks[name].marker, markersize=3.6,
-               label=row_title(*name))
+        Line2D([], [], color=looks[name].colour, linestyle=looks[name].dashes,
+               marker=looks[name].marker, markersize=3.6, label=row_title(*name))
         for name in one.names
     ]  # fmt: skip
