@@ -272,9 +272,7 @@ _COSTS = (
     _Cost("gmacs", "GMACs per patch", lambda row: significant(row["gmacs"]), optional=True),
     _Cost("train_s", "Training time", lambda row: duration(row["train_s"])),
     _Cost("energy_j", "Training energy (kJ)", _energy, optional=True),
-    _Cost(
-        "inference_ms", "Inference (ms per case)", lambda row: significant(row["inference_ms"])
-    ),
+    _Cost("inference_ms", "Inference (ms per case)", lambda row: significant(row["inference_ms"])),
     _Cost(
         "latency_ms",
         "Latency (ms per patch)",

@@ -111,9 +111,7 @@ _COUNTS = ("seeds", "folds", "runs", "patients", "cases", "scored", "excluded", 
 def _columns(groups: Sequence[Group]) -> list[str]:
     classes = sorted({name for group in groups for name in group.classes})
     regions = sorted({name for group in groups for name in group.region_names})
-    surface = [
-        name for name in ("hd95_mm", "nsd") if any(name in group.cases for group in groups)
-    ]
+    surface = [name for name in ("hd95_mm", "nsd") if any(name in group.cases for group in groups)]
     return [
         *(
             "dataset",
@@ -173,7 +171,9 @@ def _cases(group: Group, names: Iterable[tuple[str, str]]) -> set[str]:
     One that is empty in truth and prediction is among them, though it has no score.
     """
     # A set of a whole column takes a second for a hundred thousand rows.
-    return set().union(*(_only(group.cases, name)["case"].unique() for name in dict.fromkeys(names)))
+    return set().union(
+        *(_only(group.cases, name)["case"].unique() for name in dict.fromkeys(names))
+    )
 
 
 def _rank(

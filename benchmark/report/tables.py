@@ -60,16 +60,12 @@ def all_cases(groups: Sequence[Group]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True).drop(columns="variant")
 
 
-def markdown(
-    frame: pd.DataFrame, groups: Sequence[Group], printing: Printing = EVERYTHING
-) -> str:
+def markdown(frame: pd.DataFrame, groups: Sequence[Group], printing: Printing = EVERYTHING) -> str:
     """The leaderboard for people."""
     return document.markdown("Leaderboard", sections(frame, groups, printing))
 
 
-def latex(
-    frame: pd.DataFrame, groups: Sequence[Group], printing: Printing = EVERYTHING
-) -> str:
+def latex(frame: pd.DataFrame, groups: Sequence[Group], printing: Printing = EVERYTHING) -> str:
     """The leaderboard for a paper."""
     return document.latex(sections(frame, groups, printing))
 

@@ -165,7 +165,7 @@ def _correlation(axes: Axes, row: _Row, values: pd.DataFrame, look: style.Look) 
     _say(
         axes,
         f"r = {r}",
-        _counts(found),
+        *_counts(found).split(", "),
         # The identity is kept free, too.
         beside=np.vstack(
             [

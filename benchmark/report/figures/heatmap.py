@@ -61,7 +61,9 @@ def draw(
         lines = [line for group in groups for line in _heading(group)]
         column_in = max(column_in, 1.05, 0.066 * max(map(len, lines)))
         width_in = label_in + len(groups) * (column_in + _GAP_IN) + _BAR_IN
-    size = min(6.2, column_in / 0.11)
+    size = min(6.2, column_in / 0.128)  # that of an interval in bold
+    longest = max(len(line) for group in groups for line in _heading(group))
+    heading_size = min(7.0, 72 * (column_in + _GAP_IN) / (0.57 * longest))
     top_in, bottom_in = 0.76, 0.26
     height_in = top_in + bottom_in + _ROW_IN * len(names)
     figure = style.new_figure(width_in, height_in)
@@ -76,6 +78,7 @@ def draw(
             )
         )
         _column(axes, group, names, table, ScalarMappable(scale, colours), size)
+        axes.set_title("\n".join(_heading(group)), fontsize=heading_size, linespacing=1.25, pad=4)
         axes.set_yticks(
             [row + 0.5 for row in range(len(names))],
             [row_title(*name) for name in names] if index == 0 else [""] * len(names),
@@ -98,7 +101,7 @@ def draw(
     figure.text(
         0.06 / width_in,
         0.08 / height_in,
-        "[95 % interval over patients]. Compare within a column. Bold: rank 1.",
+        "[95 % interval over n patients]. Compare within a column. Bold: rank 1.",
         fontsize=6,
         color="#444444",
     )
@@ -119,7 +122,7 @@ def _names(groups: Sequence[Group]) -> list[tuple[str, str]]:
 
 def _heading(group: Group) -> list[str]:
     patients = group.cases["patient"].nunique() if not group.cases.empty else 0
-    return [*group.title.split(" · "), f"n = {patients} patients"]
+    return [*group.title.split(" · "), f"n = {patients}"]
 
 
 def _column(
@@ -144,8 +147,6 @@ def _column(
     axes.tick_params(length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    heading = "\n".join(_heading(group))
-    axes.set_title(heading, fontsize=min(7, 1.13 * size), linespacing=1.25, pad=4)
     for position, name in enumerate(names):
         row = table.get(name)
         if row is None or math.isnan(row["dice"]):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_ROW_IN, _TOP_IN, _LABELS_IN = 0.26, 0.5, 0.36
+_ROW_IN, _TOP_IN, _LABELS_IN = 0.32, 0.5, 0.36
 # Demšar's rule of thumb for the approximation behind the test.
 _ENOUGH_DATASETS = 11
 
@@ -84,15 +84,12 @@ def draw(
 
 
 def _row(axes: Axes, place: int, mine: pd.DataFrame, look: style.Look) -> None:
-    """The rank on each dataset, equal ones above each other, and their mean."""
-    ranks = mine["rank"].astype(int)
-    axes.plot([ranks.min(), ranks.max()], [place, place], color="#999999", linewidth=0.8, zorder=1)
-    for rank, count in ranks.value_counts(sort=False).items():
-        for index in range(count):
-            axes.plot(
-                rank, place + 0.2 * (index - (count - 1) / 2), marker="o", markersize=2.8,
-                color="#999999", markeredgewidth=0, zorder=2,
-            )  # fmt: skip
+    """The mean, and below it the rank on each dataset, equal ones beside each other."""
+    for rank, count in mine["rank"].astype(int).value_counts(sort=False).items():
+        axes.plot(
+            [rank + 0.06 * (index - (count - 1) / 2) for index in range(count)], [place + 0.3] * count,
+            linestyle="none", marker="o", markersize=3, color="#777777", markeredgewidth=0, zorder=2,
+        )  # fmt: skip
     axes.plot(
         float(mine["mean_rank"].iloc[0]), place, marker=look.marker, markersize=6.5,
         color=look.colour, markeredgecolor="white", markeredgewidth=0.6, zorder=3,

@@ -45,9 +45,7 @@ def draw(
     clusters = list(dict.fromkeys(points["cluster"]))
     regions = [name for name in clusters if name in group.region_names]
     first_region = len(clusters) - len(regions)
-    places = [
-        position + _APART * (position >= first_region) for position in range(len(clusters))
-    ]
+    places = [position + _APART * (position >= first_region) for position in range(len(clusters))]
     low = _lower_limit(points)
     strip = 0.13 * (1 - low) if low > 0 and points["zero"].any() else 0.0
     handles = _handles(group, names, looks, tiers, crosses=bool(strip))

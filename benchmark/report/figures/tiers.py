@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_ROW_IN, _TITLE_IN, _LABELS_IN = 0.24, 0.66, 0.36
+_ROW_IN, _TITLE_IN, _LABELS_IN = 0.24, 0.5, 0.36
 _LANE_IN, _GAP_IN, _TIER_IN = 0.13, 0.12, 0.36
 _REMARK = (
     "bars: 95 % of bootstrap draws of patients · mark: mean Dice, and rank in the table · joined: "
@@ -51,9 +51,10 @@ def draw(
     scored = scores_by_name(rows)
     joined = cliques(names, _alike(pairs))
     handles = style.remarks(group.failures)
-    size = 6.0 if width_in < style.TWO_COLUMNS_IN else 7.0
+    narrow = width_in < style.TWO_COLUMNS_IN
+    size = 6.0 if narrow else 7.0
     label_in = 0.12 + 0.0083 * size * max(len(row_title(*name)) for name in names)
-    lanes_in = max(0.46, _LANE_IN * (len(joined) + 1))
+    lanes_in = max(0.4, _LANE_IN * (len(joined) + 1)) if joined else 0.05
     free_in = width_in - label_in - lanes_in - _TIER_IN - 2 * _GAP_IN
     widths_in = (0.62 * free_in, 0.38 * free_in, lanes_in)
     legend_in = style.legend_height_in([str(item.get_label()) for item in handles], width_in)
@@ -75,6 +76,7 @@ def draw(
     )
     table = [scored[name] for name in names]
     _dice(dice, table, [looks[name] for name in names])
+    dice.set_xlabel("mean Dice" if narrow else "mean foreground Dice", labelpad=2, fontsize=7)
     _ranks(ranks, table, [looks[name] for name in names])
     _bars(bars, names, joined, lane=min(1.0, _LANE_IN / lanes_in))
     tiers = [int(row["tier"]) for row in table]
@@ -85,7 +87,7 @@ def draw(
         axes.tick_params(axis="x", labelsize=size - 0.5, pad=2)
         axes.grid(visible=False, axis="y")
         for place, (above, below) in enumerate(pairwise(tiers)):
-            if above != below:
+            if above != below and (joined or axes is not bars):
                 axes.axhline(
                     place + 0.5, color="#777777", linewidth=0.7, linestyle=(0, (4, 2)), zorder=1
                 )
@@ -93,7 +95,7 @@ def draw(
     for place, tier in enumerate(tiers):
         if not place or tier != tiers[place - 1]:
             bars.text(
-                1.02, place, f"tier {tier}", fontsize=size - 0.5, va="center",
+                1.0, place, f" tier {tier}", fontsize=size - 0.5, va="center",
                 transform=bars.get_yaxis_transform(),
             )  # fmt: skip
     style.bottom_legend(figure, handles)
@@ -135,9 +137,7 @@ def cliques(names: Sequence[Name], alike: set[frozenset[Name]]) -> list[list[Nam
 def _alike(pairs: pd.DataFrame) -> set[frozenset[Name]]:
     apart = pairs[~pairs["separable"].astype(bool)]
     return {
-        frozenset(
-            ((row["first"], row["first_variant"]), (row["second"], row["second_variant"]))
-        )
+        frozenset(((row["first"], row["first_variant"]), (row["second"], row["second_variant"])))
         for _, row in apart.iterrows()
     }
 
@@ -155,7 +155,6 @@ def _dice(axes: Axes, table: Sequence[pd.Series[Any]], looks: Sequence[style.Loo
             markeredgecolor="white", markeredgewidth=0.4, zorder=3,
         )  # fmt: skip
     axes.xaxis.set_major_locator(MaxNLocator(4))
-    axes.set_xlabel("mean foreground Dice", labelpad=2, fontsize=7)
 
 
 def _ranks(axes: Axes, table: Sequence[pd.Series[Any]], looks: Sequence[style.Look]) -> None:
@@ -183,4 +182,5 @@ def _bars(axes: Axes, names: Sequence[Name], joined: Sequence[list[Name]], *, la
     axes.set_xticks([])
     for spine in axes.spines.values():
         spine.set_visible(False)
-    axes.set_xlabel("joined", labelpad=4, fontsize=7)
+    if joined:
+        axes.set_xlabel("joined", labelpad=4, fontsize=7)

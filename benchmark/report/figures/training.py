@@ -37,7 +37,7 @@ def draw(
         axes_height_in=1.3 if narrow else 1.6,
         left_in=(0.5, 0.5, 0.5) if narrow else (0.5, 2.93, 5.32),
         width_in=(2.92, 2.92, 2.92) if narrow else (1.82, 1.82, 1.82),
-        labels_in=0.37,
+        labels_in=0.41 if narrow else 0.37,
         total_in=width_in,
         stacked=narrow,
     )
@@ -54,6 +54,8 @@ def draw(
         _curves(loss, mine, "epoch", "loss", 1.0, look, turn)
         _curves(dice, mine, "epoch", "validation_dice", 1.0, look, turn)
         _curves(clock, mine, "elapsed_s", "validation_dice", unit, look, turn)
+    for axes in (loss, dice, clock):
+        axes.xaxis.labelpad = 2
     loss.set(xlabel="epoch", ylabel="training loss")
     dice.set(xlabel="epoch", ylabel="validation Dice")
     clock.set(xlabel=f"training time ({name_of_unit})", ylabel="validation Dice")
