@@ -64,4 +64,4 @@ def _write_plain(font: Path, copy: Path) -> None:
         for table in set(_UNUSED) & set(file.keys()):
             del file[table]
         file.save(temporary, reorderTables=False)
-    os.replace(temporary, copy)
+    Path(temporary).replace(copy)

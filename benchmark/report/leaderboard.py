@@ -237,9 +237,9 @@ def _scored_row(
     if len(patients):
         interval = bootstrap_mean(patients.tolist(), seed=seed, draws=DRAWS, level=0.95)
         row |= {"dice": interval.mean, "dice_low": interval.low, "dice_high": interval.high}
-    for name in ("hd95_mm", "nsd"):
-        if name in cases:
-            row[name] = patient_means(cases, name).mean()
+    for metric in ("hd95_mm", "nsd"):
+        if metric in cases:
+            row[metric] = patient_means(cases, metric).mean()
     for label in (*group.classes, *group.region_names):
         of_class = classes[classes["class"] == label]
         row[f"dice_{label}"] = patient_means(of_class, "dice").mean()

@@ -284,7 +284,7 @@ def save(figure: Figure, folder: Path, stem: str, formats: Sequence[str] = FORMA
         "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
     }
     # A tenth larger than with the usual effort, in half the time.
-    effort = {"png": {"pil_kwargs": {"compress_level": 3}}}
+    effort: dict[str, Any] = {"png": {"pil_kwargs": {"compress_level": 3}}}
     paths = []
     for kind in formats:
         path = folder / f"{stem}.{kind}"

@@ -14,7 +14,6 @@ from benchmark.report.document import Block, Section
 from benchmark.report.groups import Group
 from benchmark.report.leaderboard import by_group
 
-
 EVERYTHING = Printing()
 
 

@@ -220,11 +220,13 @@ def _say(axes: Axes, *lines: str, beside: npt.NDArray[np.float64] | None = None)
 
 def _extent_of(axes: Axes, lines: Sequence[str]) -> tuple[float, float]:
     """Width and height of words in parts of a panel."""
-    figure_in = np.array(axes.figure.get_size_inches())
-    width_in, height_in = figure_in * axes.get_position().size
+    from matplotlib.transforms import Bbox
+
+    inches = axes.figure.dpi_scale_trans.inverted()
+    panel = Bbox(inches.transform(axes.get_window_extent()))
     em_in = _SMALL / 72
     longest = max(map(len, lines))
-    return 0.57 * em_in * longest / width_in, 1.25 * em_in * len(lines) / height_in
+    return 0.57 * em_in * longest / panel.width, 1.25 * em_in * len(lines) / panel.height
 
 
 def free_corner(

@@ -64,7 +64,8 @@ def draw(
     size = min(6.2, column_in / 0.128)  # that of an interval in bold
     longest = max(len(line) for group in groups for line in _heading(group))
     heading_size = min(7.0, 72 * (column_in + _GAP_IN) / (0.57 * longest))
-    top_in, bottom_in = 0.76, 0.26
+    most_lines = max(len(_heading(group)) for group in groups)
+    top_in, bottom_in = 0.46 + 0.125 * most_lines, 0.26
     height_in = top_in + bottom_in + _ROW_IN * len(names)
     figure = style.new_figure(width_in, height_in)
     for index, (group, table) in enumerate(zip(groups, tables, strict=True)):
@@ -122,7 +123,7 @@ def _names(groups: Sequence[Group]) -> list[tuple[str, str]]:
 
 def _heading(group: Group) -> list[str]:
     patients = group.cases["patient"].nunique() if not group.cases.empty else 0
-    return [*group.title.split(" · "), f"n = {patients}"]
+    return [*group.title.replace(" (", " · (").split(" · "), f"n = {patients}"]
 
 
 def _column(

@@ -85,11 +85,19 @@ def draw(
 
 def _row(axes: Axes, place: int, mine: pd.DataFrame, look: style.Look) -> None:
     """The mean, and below it the rank on each dataset, equal ones beside each other."""
-    for rank, count in mine["rank"].astype(int).value_counts(sort=False).items():
+    ranks = [int(rank) for rank in mine["rank"]]
+    for rank in sorted(set(ranks)):
+        count = ranks.count(rank)
         axes.plot(
-            [rank + 0.06 * (index - (count - 1) / 2) for index in range(count)], [place + 0.3] * count,
-            linestyle="none", marker="o", markersize=3, color="#777777", markeredgewidth=0, zorder=2,
-        )  # fmt: skip
+            [rank + 0.06 * (index - (count - 1) / 2) for index in range(count)],
+            [place + 0.3] * count,
+            linestyle="none",
+            marker="o",
+            markersize=3,
+            color="#777777",
+            markeredgewidth=0,
+            zorder=2,
+        )
     axes.plot(
         float(mine["mean_rank"].iloc[0]), place, marker=look.marker, markersize=6.5,
         color=look.colour, markeredgecolor="white", markeredgewidth=0.6, zorder=3,

@@ -213,11 +213,12 @@ def _contours(
 
     # matplotlib draws contours with contourpy, too; for one line of one level its own way to it
     # takes five times as long.
-    lines: list[npt.NDArray[np.float64]] = []
+    lines: list[Any] = []
     inks: list[str] = []
     # Where one structure lies in another they share a border: the inner one is drawn last.
     for name in sorted(labels, key=lambda name: -extent(mask == labels[name])):
-        found = contour_generator(z=(mask == labels[name]).astype(np.float32)).lines(0.5)
+        inside = (mask == labels[name]).astype(np.float32)
+        found: Any = contour_generator(z=inside, line_type="Separate").lines(0.5)
         lines += found
         inks += [colours[name]] * len(found)
     axes.add_collection(

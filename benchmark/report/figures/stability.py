@@ -80,7 +80,8 @@ def draw(
             )
             _panel(axes, one, looks, size_in=(panel_in - space_in, row_in))
             if column == 0:
-                lines = [*group.title.split(" · "), f"n = {one.patients}", "rank"]
+                title = group.title.replace(" (", " · (")  # the release below the dataset
+                lines = [*title.split(" · "), f"n = {one.patients}", "rank"]
                 axes.set_ylabel("\n".join(lines), fontsize=6.5)
             else:
                 axes.tick_params(labelleft=False)
