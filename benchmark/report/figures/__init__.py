@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from benchmark.report import style
-from benchmark.report.across import ranks_across
-from benchmark.report.comparisons import comparisons
 from benchmark.report.groups import Group
 from benchmark.report.leaderboard import by_group
 from benchmark.report.standings import Name, tiers_of
@@ -66,6 +64,8 @@ def _drawn(
     width: str,
 ) -> Iterator[tuple[str, Figure]]:
     """Every figure with the name of its file, one at a time: pictures are large."""
+    from benchmark.report.across import ranks_across
+    from benchmark.report.comparisons import comparisons
     from benchmark.report.figures import (
         agreement,
         costs,
