@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from benchmark.report.stability import Ranking
+
+
+_AT_ONCE = 32  # figures in memory; one takes a few MiB
 
 
 def write_figures(
@@ -49,8 +53,11 @@ def write_figures(
     if formats:
         looks = style.looks(name for group in groups for name in group.names)
         with style.drawing():
-            for stem, figure in _drawn(frame, groups, clinical, found, looks, width):
+            drawn = _drawn(frame, groups, clinical, found, looks, width)
+            for number, (stem, figure) in enumerate(drawn, start=1):
                 paths += style.save(figure, folder, stem, formats)
+                if not number % _AT_ONCE:
+                    gc.collect()
     _remove_others(folder, paths)
     return paths
 
