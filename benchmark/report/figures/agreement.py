@@ -162,6 +162,7 @@ def _correlation(axes: Axes, row: _Row, values: pd.DataFrame, look: style.Look) 
     axes.set_xlim(low, high)
     axes.set_ylim(low, high)
     r = "—" if math.isnan(found.pearson_r) else f"{found.pearson_r:.3f}"
+    r = r.replace("-", "\N{MINUS SIGN}")
     _say(
         axes,
         f"r = {r}",
