@@ -67,7 +67,7 @@ def publish(
     home.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=home))
     try:
-        _fill(work, name, records, followers, formats, cache=results / "cache")
+        _fill(work, name, records, followers, formats)
         work.chmod(0o755)
         if target.exists():
             old = work.with_name(f"{work.name}.old")
@@ -85,13 +85,12 @@ def publish(
     return target
 
 
-def make_report(folder: Path, *, formats: Sequence[str], cache: Path | None = None) -> list[Path]:
+def make_report(folder: Path, *, formats: Sequence[str]) -> list[Path]:
     """Make the report of a publication from its own records; return its files.
 
     Args:
         folder: Holds ``runs`` and ``external``; ``report`` is written into it.
         formats: Of figures; without any, tables alone.
-        cache: Keeps a library of the page, which is no part of a publication.
 
     Raises:
         BenchmarkError: A record is damaged.
@@ -99,7 +98,7 @@ def make_report(folder: Path, *, formats: Sequence[str], cache: Path | None = No
     records = [*read_records(folder), *read_external(folder)]
     return write_report(
         folder, records, cases_frame(records), epochs_frame(records), clinical_frame(records),
-        formats=formats, cache=cache,
+        formats=formats,
     )  # fmt: skip
 
 
@@ -134,8 +133,6 @@ def _fill(
     records: Records,
     followers: Records,
     formats: Sequence[str],
-    *,
-    cache: Path,
 ) -> None:
     for record in records:
         spec = record["spec"]
@@ -149,7 +146,7 @@ def _fill(
         run = record["of"]["key"]
         parts = record["path"].parts
         _copy(record["path"], folder.joinpath("runs", run, *parts[parts.index(run) + 1 :]))
-    files = make_report(folder, formats=formats, cache=cache)
+    files = make_report(folder, formats=formats)
     write_json(folder / "report" / MADE_FROM, made_from(records))
     facts = _facts(name, records, [file.relative_to(folder).as_posix() for file in files])
     write_json(folder / FACTS, facts)

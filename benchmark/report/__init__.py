@@ -24,7 +24,6 @@ def write_report(
     mix_protocols: bool = False,
     formats: Sequence[str] = FORMATS,
     mlflow: Mapping[str, str] | None = None,
-    cache: Path | None = None,
     width: str = "two",
     printing: Printing | None = None,
 ) -> list[Path]:
@@ -47,7 +46,6 @@ def write_report(
         printing: columns and decimals of the leaderboard as printed; all of them, and three, by
             default.
         mlflow: address of runs in MLflow by their keys, for the page to link to.
-        cache: folder that keeps a library of the page; ``results/cache`` by default.
 
     Returns:
         The paths written: ``leaderboard.csv``, ``.md``, ``.tex``, ``cases.csv``, ``strata.csv``,
@@ -97,7 +95,4 @@ def write_report(
         return files
     by_key = {str(record["key"]): record for record in records}
     material = Material(folder, groups, frame, agreement, found, by_key)
-    return [
-        *files,
-        *write_site(material, written=files, mlflow=mlflow or {}, cache=cache or results / "cache"),
-    ]
+    return [*files, *write_site(material, written=files, mlflow=mlflow or {})]

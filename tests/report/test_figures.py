@@ -72,7 +72,10 @@ def test_each_group_has_its_figures_and_the_source_is_in_the_name(report):
     assert all(path.is_file() for path in paths)
     moving = [path.stem for path in paths if path.suffix == ".gif"]
     assert moving == ["animation_acdc_phantom", "animation_decathlon_real"]
-    assert len(paths) == len(TABLES) + len(stems) + len(moving)
+    page = [path for path in paths if path.name in ("index.html", "METHODOLOGY.md")]
+    cases = [path for path in paths if path.suffix == ".js"]
+    assert len(page) == 2
+    assert len(paths) == len(TABLES) + len(stems) + len(moving) + len(page) + len(cases)
     assert paths[0] == results / "report" / "leaderboard.csv"
 
 
@@ -170,7 +173,8 @@ def test_figures_of_an_earlier_report_are_removed(record, tmp_path):
 def test_a_report_of_nothing_is_written(tmp_path):
     paths = write_report(tmp_path, [], *[pd.DataFrame()] * 3)
     # Without a run there is no phase to split by.
-    assert [path.name for path in paths] == [name for name in TABLES if "strata" not in name]
+    tables = [name for name in TABLES if "strata" not in name]
+    assert [path.name for path in paths] == [*tables, "index.html", "METHODOLOGY.md"]
 
 
 def test_matplotlib_settings_are_left_alone(report):

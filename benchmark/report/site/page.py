@@ -62,7 +62,6 @@ def write_page(
     *,
     written: Iterable[Path],
     mlflow: Mapping[str, str],
-    cache: Path,
 ) -> list[Path]:
     """Write ``index.html`` and the rules it links to.
 
@@ -70,11 +69,12 @@ def write_page(
         material: What the page is made from.
         written: The other files of the report.
         mlflow: Address of runs in MLflow by their keys, as far as known.
-        cache: Folder that keeps a library that takes a second to make.
 
     Returns:
         The paths of both files.
     """
+    import matplotlib
+
     charts, cases = chart_parts(material), case_parts(material)
     literature = literature_parts(material)
     groups = [
@@ -102,7 +102,7 @@ def write_page(
         page=Markup(to_script({"groups": groups, "across": across})),
         style=Markup("\n".join([datatables_css(), *_texts(STYLES, "css")])),
         script=Markup("\n".join(_texts(SCRIPTS, "js"))),
-        libraries=Markup(libraries_html(cache)),
+        libraries=Markup(libraries_html(Path(matplotlib.get_cachedir()))),
     )
     path = material.folder / PAGE
     write_atomic(path, page)
