@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -24,13 +24,24 @@ from benchmark.records import (
     write_json,
 )
 
+if TYPE_CHECKING:
+    from benchmark.report.columns import Printing
+
 Records = list[dict[str, Any]]
 
 # Beside the report: the records it was made from.
 MADE_FROM = "made_from.json"
 
 
-def report_plan(plan: Plan, results: Path, console: Console, *, mix_protocols: bool = False) -> int:
+def report_plan(
+    plan: Plan,
+    results: Path,
+    console: Console,
+    *,
+    mix_protocols: bool = False,
+    width: str = "two",
+    printing: Printing | None = None,
+) -> int:
     """Write tables and figures from the records of a plan; return the exit code.
 
     Args:
@@ -38,9 +49,11 @@ def report_plan(plan: Plan, results: Path, console: Console, *, mix_protocols: b
         results: Results folder.
         console: Where the leaderboard is shown.
         mix_protocols: Report the runs of other protocols on the plan's datasets beside them.
+        width: Of figures, as in `write_report`.
+        printing: Columns and decimals of the leaderboard, likewise.
 
     Raises:
-        BenchmarkError: There is no record yet.
+        BenchmarkError: There is no record yet, or no such column.
     """
     records = plan_records(plan, results, console)
     if mix_protocols:
@@ -50,7 +63,7 @@ def report_plan(plan: Plan, results: Path, console: Console, *, mix_protocols: b
             f"{results}: expected records of {plan.path} with profile {plan.profile}, found none. "
             "Run `python -m benchmark run` with the same options first."
         )
-    write(records, results, mix_protocols=mix_protocols)
+    write(records, results, mix_protocols=mix_protocols, width=width, printing=printing)
     show(records, results, console, mix_protocols=mix_protocols)
     return exit_code(plan, records)
 
@@ -61,7 +74,14 @@ def plan_records(plan: Plan, results: Path, console: Console) -> Records:
     return read_records(results, keys, lambda text: warn(console, text))
 
 
-def write(records: Records, results: Path, *, mix_protocols: bool = False) -> list[Path]:
+def write(
+    records: Records,
+    results: Path,
+    *,
+    mix_protocols: bool = False,
+    width: str = "two",
+    printing: Printing | None = None,
+) -> list[Path]:
     """Write the report of some records and of all external entries; return its files.
 
     Damaged entries are left out; `show` tells of them.
@@ -74,7 +94,7 @@ def write(records: Records, results: Path, *, mix_protocols: bool = False) -> li
     with locked(results / ".locks" / "report"):  # two invocations may end at once
         files = write_report(
             results, shown, cases_frame(shown), epochs_frame(shown), clinical_frame(shown),
-            mix_protocols=mix_protocols, mlflow=_mlflow(results),
+            mix_protocols=mix_protocols, width=width, printing=printing, mlflow=_mlflow(results),
         )  # fmt: skip
         if not mix_protocols:
             write_json(results / "report" / MADE_FROM, made_from(shown))

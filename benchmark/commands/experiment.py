@@ -59,6 +59,21 @@ def add(commands: Commands) -> None:
         help="put every run on the plan's datasets that results hold, whatever its protocol, in "
              "one table per dataset, marked and without ranks (written to report-mixed)",
     )  # fmt: skip
+    report.add_argument(
+        "--width", choices=("one", "two", "both"), default="two",
+        help="figures for one column of a page (3.5 in, files end in _1col), for two (7.2 in, the "
+             "default), or both; what needs the room of two keeps it",
+    )  # fmt: skip
+    report.add_argument(
+        "--columns", metavar="NAME[,NAME...]", default="",
+        help="columns of the leaderboard in Markdown and LaTeX, in this order, such as "
+             "architecture,rank,dice,nsd,parameters (default: all; the CSV file always has all)",
+    )  # fmt: skip
+    report.add_argument(
+        "--precision", type=int, metavar="N", default=3,
+        help="decimals of Dice, IoU and NSD in these two tables, 2 to 5 (default: 3); ranks are "
+             "decided on 3 whatever is printed",
+    )  # fmt: skip
     report.set_defaults(command=_report)
 
 
@@ -168,8 +183,16 @@ def _executor(options: argparse.Namespace) -> Iterator[Executor | None]:
 
 
 def _report(options: argparse.Namespace) -> int:
+    from benchmark.report.columns import Printing
     from benchmark.reporting import report_plan
 
+    columns = tuple(name.strip() for name in options.columns.split(",") if name.strip())
+    printing = Printing(columns, options.precision)
     return report_plan(
-        _make_plan(options), options.results, console(), mix_protocols=options.mix_protocols
+        _make_plan(options),
+        options.results,
+        console(),
+        mix_protocols=options.mix_protocols,
+        width=options.width,
+        printing=printing,
     )

@@ -90,7 +90,7 @@ def make_report(folder: Path, *, formats: Sequence[str]) -> list[Path]:
 
     Args:
         folder: Holds ``runs`` and ``external``; ``report`` is written into it.
-        formats: Of figures.
+        formats: Of figures; without any, tables alone.
 
     Raises:
         BenchmarkError: A record is damaged.
@@ -128,7 +128,11 @@ def _reported(results: Path) -> tuple[Records, Records]:
 
 
 def _fill(
-    folder: Path, name: str, records: Records, followers: Records, formats: Sequence[str]
+    folder: Path,
+    name: str,
+    records: Records,
+    followers: Records,
+    formats: Sequence[str],
 ) -> None:
     for record in records:
         spec = record["spec"]

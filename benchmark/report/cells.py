@@ -20,16 +20,17 @@ SD_DIGITS = 4  # spreads of runs lie in the third decimal of Dice
 TIERS = (
     "Tier: not separable from the tier's leader (paired randomisation test over patients, Holm, "
     "5 %). Rank interval: 95 % of bootstrap draws of patients; P(best): share of the draws in "
-    "which it ranks first. Ranks are decided on Dice as printed."
+    f"which it ranks first. Ranks are decided on Dice rounded to {DIGITS} decimals."
 )
 
 
 @dataclass(frozen=True)
 class Column:
-    """A heading and how its cells are aligned."""
+    """A heading, how its cells are aligned, and a name to choose it by."""
 
     heading: str
     align: str = "right"
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,37 +53,58 @@ class Table:
     breaks: frozenset[int] = frozenset()
 
 
-def score_table(frame: pd.DataFrame, group: Group) -> Table:
-    """Tier, rank, Dice with interval, IoU, Dice per class and region, HD95, what they rest on."""
+_HEAD = (
+    Column("Dataset", "left", "dataset"),
+    Column("Source", "left", "source"),
+    Column("Architecture", "left", "architecture"),
+)
+_HEADINGS = {"iou": "IoU", "hd95_mm": "HD95 (mm)", "nsd": "NSD"}
+_SCORE_COUNTS = ("patients", "cases", "scored", "excluded", "failed")
+SCORE_NAMES = ("hd95_mm", "nsd")
+"""Columns of the scores that some reports lack."""
+
+
+def score_table(frame: pd.DataFrame, group: Group, *, decimals: int = DIGITS) -> Table:
+    """Tier, rank, Dice with interval, IoU, Dice per class and region, distances, what they rest on.
+
+    Args:
+        frame: the rows of the group in the leaderboard.
+        group: the group.
+        decimals: of Dice, IoU and NSD as printed; the best are decided on three.
+    """
     classes = [*group.classes, *group.region_names]
-    scores = [("iou", DIGITS, "high"), *((f"dice_{name}", DIGITS, "high") for name in classes)]
-    if "hd95_mm" in frame and frame["hd95_mm"].notna().any():
-        scores.append(("hd95_mm", HD95_DIGITS, "low"))
+    scores = [
+        ("iou", DIGITS, decimals, "high"),
+        *((f"dice_{name}", DIGITS, decimals, "high") for name in classes),
+        *(
+            (name, digits, printed, best)
+            for name, digits, printed, best in (
+                ("hd95_mm", HD95_DIGITS, HD95_DIGITS, "low"),
+                ("nsd", DIGITS, decimals, "high"),
+            )
+            if name in frame and frame[name].notna().any()
+        ),
+    ]
     places = {
         name: _places(frame, name, digits, best)
-        for name, digits, best in [("dice", DIGITS, "high"), *scores]
+        for name, digits, _, best in [("dice", DIGITS, decimals, "high"), *scores]
     }
-    headings = {"iou": "IoU", "hd95_mm": "HD95 (mm)"}
     columns = (
-        Column("Dataset", "left"),
-        Column("Source", "left"),
-        Column("Architecture", "left"),
-        Column("Tier"),
-        Column("Rank"),
-        Column("Rank interval"),
-        Column("P(best)"),
-        Column("Dice [95 % interval]"),
-        Column("SD over seeds"),
-        Column("SD over folds"),
+        *_HEAD,
+        Column("Tier", name="tier"),
+        Column("Rank", name="rank"),
+        Column("Rank interval", name="rank_interval"),
+        Column("P(best)", name="p_best"),
+        Column("Dice [95 % interval]", name="dice"),
+        Column("SD over seeds", name="seed_sd"),
+        Column("SD over folds", name="fold_sd"),
         *(
-            Column(headings.get(name) or f"Dice {style.words(name.removeprefix('dice_'))}")
-            for name, _, _ in scores
+            Column(
+                _HEADINGS.get(name) or f"Dice {style.words(name.removeprefix('dice_'))}", name=name
+            )
+            for name, *_ in scores
         ),
-        Column("Patients"),
-        Column("Cases"),
-        Column("Scored"),
-        Column("Excluded"),
-        Column("Failed"),
+        *(Column(name.capitalize(), name=name) for name in _SCORE_COUNTS),
     )
     rows = []
     for position, (_, row) in enumerate(frame.iterrows()):
@@ -97,14 +119,13 @@ def score_table(frame: pd.DataFrame, group: Group) -> Table:
         else:
             body = [
                 *standing,
-                Cell(dice_interval(row), places["dice"][position]),
+                Cell(dice_interval(row, decimals), places["dice"][position]),
                 *(Cell(number(row[name], SD_DIGITS)) for name in ("seed_sd", "fold_sd")),
                 *(
-                    Cell(number(row[name], digits), places[name][position])
-                    for name, digits, _ in scores
+                    Cell(number(row[name], printed), places[name][position])
+                    for name, _, printed, _ in scores
                 ),
-                *(Cell(count(row[name])) for name in ("patients", "cases", "scored")),
-                *(Cell(count(row[name])) for name in ("excluded", "failed")),
+                *(Cell(count(row[name])) for name in _SCORE_COUNTS),
             ]
         rows.append((*head, *body))
     tiers = frame["tier"].fillna(0).tolist()
@@ -114,15 +135,13 @@ def score_table(frame: pd.DataFrame, group: Group) -> Table:
 
 def cost_table(frame: pd.DataFrame, group: Group) -> Table:
     """What the scores cost: size, times, memory, energy, runs; nothing that no run measured."""
-    measured = [column for column in _COSTS if column.name is None or _any(frame, column.name)]
+    measured = [column for column in _COSTS if not column.optional or _any(frame, column.name)]
     columns = (
-        Column("Dataset", "left"),
-        Column("Source", "left"),
-        Column("Architecture", "left"),
-        *(Column(column.heading, column.align) for column in measured),
-        Column("Seeds"),
-        Column("Folds"),
-        Column("Status", "left"),
+        *_HEAD,
+        *(Column(column.heading, column.align, column.name) for column in measured),
+        Column("Seeds", name="seeds"),
+        Column("Folds", name="folds"),
+        Column("Status", "left", "status"),
     )
     rows = []
     for _, row in frame.iterrows():
@@ -239,28 +258,39 @@ def _energy(row: Mapping[str, Any] | pd.Series[Any]) -> str:
 
 @dataclass(frozen=True)
 class _Cost:
-    """A column of the costs; one with a name is left out where no row has its number."""
+    """A column of the costs; one that is optional is left out where no row has its number."""
 
+    name: str
     heading: str
     text: Callable[[pd.Series[Any]], str]
-    name: str | None = None
+    optional: bool = False
     align: str = "right"
 
 
 _COSTS = (
-    _Cost("Parameters", lambda row: magnitude(row["parameters"])),
-    _Cost("GMACs per patch", lambda row: significant(row["gmacs"]), "gmacs"),
-    _Cost("Training time", lambda row: duration(row["train_s"])),
-    _Cost("Training energy (kJ)", _energy, "energy_j"),
-    _Cost("Inference (ms per case)", lambda row: significant(row["inference_ms"])),
-    _Cost("Latency (ms per patch)", lambda row: significant(row["latency_ms"]), "latency_ms"),
-    _Cost("Patches per second (batch)", _throughput, "throughput_per_s"),
-    _Cost("Peak memory (MiB)", lambda row: number(row["peak_rss_mib"], 0)),
-    _Cost("Precision", lambda row: _precision(row["precision"]), align="left"),
+    _Cost("parameters", "Parameters", lambda row: magnitude(row["parameters"])),
+    _Cost("gmacs", "GMACs per patch", lambda row: significant(row["gmacs"]), optional=True),
+    _Cost("train_s", "Training time", lambda row: duration(row["train_s"])),
+    _Cost("energy_j", "Training energy (kJ)", _energy, optional=True),
+    _Cost("inference_ms", "Inference (ms per case)", lambda row: significant(row["inference_ms"])),
     _Cost(
-        "Peak GPU memory (MiB)", lambda row: number(row["peak_device_mib"], 0), "peak_device_mib"
+        "latency_ms",
+        "Latency (ms per patch)",
+        lambda row: significant(row["latency_ms"]),
+        optional=True,
+    ),
+    _Cost("throughput_per_s", "Patches per second (batch)", _throughput, optional=True),
+    _Cost("peak_rss_mib", "Peak memory (MiB)", lambda row: number(row["peak_rss_mib"], 0)),
+    _Cost("precision", "Precision", lambda row: _precision(row["precision"]), align="left"),
+    _Cost(
+        "peak_device_mib",
+        "Peak GPU memory (MiB)",
+        lambda row: number(row["peak_device_mib"], 0),
+        optional=True,
     ),
 )
+COST_NAMES = tuple(column.name for column in _COSTS)
+"""Columns of the costs; some reports lack some of them."""
 
 
 def _any(frame: pd.DataFrame, name: str) -> bool:
@@ -278,12 +308,12 @@ def caption(group: Group) -> str:
     return f"{title}, protocol {digest}{apart(group)}"
 
 
-def dice_interval(row: Mapping[str, Any] | pd.Series[Any]) -> str:
+def dice_interval(row: Mapping[str, Any] | pd.Series[Any], decimals: int = DIGITS) -> str:
     """Mean and interval: ``0.912 [0.893, 0.928]``."""
     if pd.isna(row["dice"]):
         return NOTHING
-    low, high = number(row["dice_low"], DIGITS), number(row["dice_high"], DIGITS)
-    return f"{number(row['dice'], DIGITS)} [{low}, {high}]"
+    low, high = number(row["dice_low"], decimals), number(row["dice_high"], decimals)
+    return f"{number(row['dice'], decimals)} [{low}, {high}]"
 
 
 def status(row: Mapping[str, Any] | pd.Series[Any]) -> str:

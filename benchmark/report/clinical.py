@@ -104,6 +104,7 @@ def agreement_frame(groups: Sequence[Group], clinical: pd.DataFrame) -> pd.DataF
         Primary endpoints come first in each group. ``runs`` is how many runs have them.
     """
     rows: list[dict[str, Any]] = []
+    measured_runs = set(clinical["run"].unique()) if len(clinical) else set()
     for group in groups:
         values = patient_values(group, clinical)
         main = primary_method(values)
@@ -125,7 +126,7 @@ def agreement_frame(groups: Sequence[Group], clinical: pd.DataFrame) -> pd.DataF
                     "method": method,
                     "unit": unit,
                     "primary": is_primary(endpoint, method, main),
-                    "runs": len({run.key for run in runs} & set(clinical["run"])),
+                    "runs": len({run.key for run in runs} & measured_runs),
                     **dataclasses.asdict(measured),
                 }
             )
@@ -172,7 +173,7 @@ def reasons(group: Group, clinical: pd.DataFrame) -> dict[str, int]:
 
 def without_endpoints(group: Group, clinical: pd.DataFrame) -> str:
     """A sentence on the runs of a group that have no endpoints, or nothing."""
-    having = set(clinical["run"]) if len(clinical) else set()
+    having = set(clinical["run"].unique()) if len(clinical) else set()
     failed = sum(not run.ok for run in group.runs)
     older = sum(run.ok and run.key not in having for run in group.runs)
     parts = [f"{failed} failed"] if failed else []

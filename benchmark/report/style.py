@@ -7,7 +7,9 @@ report changes nothing for other users of matplotlib in the same process.
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Iterable, Mapping, Sequence
+import gc
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +21,13 @@ if TYPE_CHECKING:
 ONE_COLUMN_IN = 3.5
 TWO_COLUMNS_IN = 7.2
 FORMATS = ("png", "svg", "pdf")
+ONE_COLUMN = "_1col"  # ends the names of files for one column
+# What a report is asked for, and the widths that figures then have.
+WIDTHS: Mapping[str, tuple[float, ...]] = {
+    "two": (TWO_COLUMNS_IN,),
+    "one": (ONE_COLUMN_IN,),
+    "both": (TWO_COLUMNS_IN, ONE_COLUMN_IN),
+}
 
 RC: Mapping[str, Any] = {
     "font.family": "sans-serif",
@@ -77,6 +86,18 @@ _ARCHITECTURE_LOOKS: Mapping[str, tuple[str, str]] = {
     "vnet": ("#44AA99", "^"),
     "deeplabv3": ("#882255", "D"),
 }
+# By marker: what tells lines and boxes apart where colour does not, as in print without it.
+_Dashes = str | tuple[float, tuple[float, ...]]
+_STROKES: Mapping[str, tuple[_Dashes, str]] = {
+    "o": ("solid", ""),
+    "s": ((0, (5, 1.4)), "/////"),
+    "^": ((0, (1.2, 1.2)), "....."),
+    "D": ((0, (5, 1.2, 1.2, 1.2)), "xxxxx"),
+    "v": ((0, (3, 1.2)), "\\\\\\\\\\"),
+    "P": ((0, (7, 1.5)), "+++++"),
+    "X": ((0, (4, 1, 1, 1, 1, 1)), "|||||"),
+    "<": ((0, (2, 2)), "-----"),
+}
 _OTHER_LOOKS = (
     ("#56B4E9", "v"),
     ("#CC6677", "P"),
@@ -113,10 +134,42 @@ PHANTOM_COLOUR = "#B3261E"
 
 @dataclass(frozen=True)
 class Look:
-    """Colour (hex) and marker of one line, box or bubble."""
+    """Colour (hex) and marker of one line, box or bubble, and what serves without colour."""
 
     colour: str
     marker: str
+
+    @property
+    def dashes(self) -> _Dashes:
+        """Style of a line."""
+        return _STROKES.get(self.marker, ("solid", ""))[0]
+
+    @property
+    def hatch(self) -> str:
+        """Filling of a box."""
+        return _STROKES.get(self.marker, ("solid", ""))[1]
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """What every figure is drawn and saved in: its settings and fonts, gone again afterwards.
+
+    Meanwhile nothing is collected: a figure is thousands of objects in cycles that all live until
+    it is saved, and looking them through for garbage would take a fifth of the time. Who draws
+    many calls `gc.collect` now and then.
+    """
+    import matplotlib
+
+    from benchmark.report.fonts import plain_fonts
+
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        with matplotlib.rc_context(dict(RC)), plain_fonts():
+            yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def dataset_title(name: str) -> str:
@@ -147,8 +200,11 @@ def looks(variants: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Look]:
     by_name = dict(_ARCHITECTURE_LOOKS)
     for index, name in enumerate(external):
         by_name[name] = _EXTERNAL_LOOKS[index % len(_EXTERNAL_LOOKS)]
+    count = len(_OTHER_LOOKS)
     for index, name in enumerate(unknown):
-        by_name[name] = _OTHER_LOOKS[index % len(_OTHER_LOOKS)]
+        # After all colours once, each takes the next one's marker: 36 networks are told apart.
+        shifted = (index + index // count) % count
+        by_name[name] = _OTHER_LOOKS[index % count][0], _OTHER_LOOKS[shifted][1]
     result = {}
     for name in sorted({name for name, _ in ordered}):
         siblings = [pair for pair in ordered if pair[0] == name]
@@ -242,10 +298,12 @@ def save(figure: Figure, folder: Path, stem: str, formats: Sequence[str] = FORMA
         "svg": {"Date": None, "Creator": None},
         "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
     }
+    # A tenth larger than with the usual effort, in half the time.
+    effort: dict[str, Any] = {"png": {"pil_kwargs": {"compress_level": 3}}}
     paths = []
     for kind in formats:
         path = folder / f"{stem}.{kind}"
-        figure.savefig(path, format=kind, metadata=metadata[kind])
+        figure.savefig(path, format=kind, metadata=metadata[kind], **effort.get(kind, {}))
         paths.append(path)
     return paths
 
@@ -255,7 +313,7 @@ def legend_columns(labels: Sequence[str], width_in: float) -> int:
     if not labels:
         return 0
     # 7 pt DejaVu takes 0.056 in per character on average; handle and gaps take the rest.
-    widths_in = [0.056 * len(label) + 0.42 for label in labels]
+    widths_in = [0.056 * len(label) + 0.48 for label in labels]
     if sum(widths_in) <= width_in:
         return len(labels)
     fitting = max(1, int(width_in / max(widths_in)))
@@ -277,8 +335,33 @@ def remarks(texts: Sequence[str]) -> list[Any]:
 
 
 def remark(figure: Figure, height: float, text: str) -> None:
-    """A small sentence in the middle of a figure, at a part of its height, that explains marks."""
-    figure.text(0.5, height, text, ha="center", va="center", fontsize=6.2, color="#444444")
+    """Small sentences in the middle of a figure, centred at a part of its height.
+
+    They explain marks, and are as many lines as their width asks for.
+    """
+    lines = _remark_lines(text, float(figure.get_size_inches()[0]))
+    figure.text(
+        0.5, height, "\n".join(lines), ha="center", va="center", fontsize=6.2, color="#444444",
+        linespacing=1.2,
+    )  # fmt: skip
+
+
+def remark_height_in(text: str, width_in: float) -> float:
+    """Height that :func:`remark` takes, to be left free above the legend."""
+    return 0.08 + 0.11 * len(_remark_lines(text, width_in))
+
+
+def _remark_lines(text: str, width_in: float) -> list[str]:
+    """Lines that fit the width, broken between the sentences."""
+    lines: list[str] = []
+    for part in text.split(" · "):
+        joined = f"{lines[-1]} · {part}" if lines else part
+        # DejaVu's mean advance is 0.55 of its size.
+        if lines and len(joined) * 0.55 * 6.2 / 72 <= width_in - 0.1:
+            lines[-1] = joined
+        else:
+            lines.append(part)
+    return lines
 
 
 def bottom_legend(figure: Figure, handles: Sequence[Any]) -> None:
@@ -291,7 +374,7 @@ def bottom_legend(figure: Figure, handles: Sequence[Any]) -> None:
         loc="lower center",
         bbox_to_anchor=(0.5, 0.0),
         ncols=legend_columns(labels, float(figure.get_size_inches()[0])),
-        handlelength=1.6,
+        handlelength=2.3,
         columnspacing=1.4,
         labelspacing=0.35,
         borderpad=0.1,
@@ -306,8 +389,11 @@ def panels(
     left_in: Sequence[float],
     width_in: Sequence[float],
     labels_in: float,
+    below_in: float = 0.0,
+    total_in: float = TWO_COLUMNS_IN,
+    stacked: bool = False,
 ) -> tuple[Figure, list[Axes]]:
-    """A two-column figure with axes side by side, room for headline and legend left free.
+    """A figure with axes side by side or one below the other, headline and legend left free.
 
     Everything is measured in inches and the height grows with the legend: an automatic layout
     would cost more time than drawing, and make axes of different figures differ in size.
@@ -317,17 +403,26 @@ def panels(
         axes_height_in: height of the axes.
         left_in: left edge of each axes.
         width_in: width of each axes.
-        labels_in: room below the axes for tick labels, axis label and remarks.
+        labels_in: room below each axes for tick labels and axis label.
+        below_in: room between the lowest of them and the legend, for remarks.
+        total_in: width of the figure.
+        stacked: whether axes stand below each other.
     """
-    total_in = TWO_COLUMNS_IN
     labels = [str(handle.get_label()) for handle in handles]
-    bottom_in = legend_height_in(labels, total_in) + labels_in
-    height_in = bottom_in + axes_height_in + 0.52
+    bottom_in = legend_height_in(labels, total_in) + below_in + labels_in
+    step_in = axes_height_in + labels_in
+    above = len(left_in) - 1 if stacked else 0
+    height_in = bottom_in + above * step_in + axes_height_in + 0.52
     figure = new_figure(total_in, height_in)
     axes = [
         figure.add_axes(
-            (left / total_in, bottom_in / height_in, width / total_in, axes_height_in / height_in)
+            (
+                left / total_in,
+                (bottom_in + (above - place if stacked else 0) * step_in) / height_in,
+                width / total_in,
+                axes_height_in / height_in,
+            )
         )
-        for left, width in zip(left_in, width_in, strict=True)
+        for place, (left, width) in enumerate(zip(left_in, width_in, strict=True))
     ]
     return figure, axes

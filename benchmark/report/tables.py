@@ -7,30 +7,39 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmark.report import document
+from benchmark.report import columns, document
 from benchmark.report.cells import caption, cost_table, footers, score_table
+from benchmark.report.columns import Printing
 from benchmark.report.document import Block, Section
 from benchmark.report.groups import Group
 from benchmark.report.leaderboard import by_group
 
+EVERYTHING = Printing()
 
-def write_tables(folder: Path, frame: pd.DataFrame, groups: Sequence[Group]) -> list[Path]:
+
+def write_tables(
+    folder: Path, frame: pd.DataFrame, groups: Sequence[Group], printing: Printing = EVERYTHING
+) -> list[Path]:
     """Write ``leaderboard.csv``, ``.md``, ``.tex`` and ``cases.csv`` into ``folder``.
 
     Args:
         folder: made if absent.
         frame: from :func:`benchmark.report.leaderboard.leaderboard`.
         groups: the groups the frame was made from.
+        printing: columns and decimals of the two printed tables.
 
     Returns:
         The four paths.
+
+    Raises:
+        BenchmarkError: A column was asked for that there is not; nothing is written then.
     """
     return document.write_texts(
         folder,
         {
             "leaderboard.csv": frame.to_csv(index=False, lineterminator="\n"),
-            "leaderboard.md": markdown(frame, groups),
-            "leaderboard.tex": latex(frame, groups),
+            "leaderboard.md": markdown(frame, groups, printing),
+            "leaderboard.tex": latex(frame, groups, printing),
             "cases.csv": all_cases(groups).to_csv(index=False, lineterminator="\n"),
         },
     )
@@ -50,30 +59,43 @@ def all_cases(groups: Sequence[Group]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True).drop(columns="variant")
 
 
-def markdown(frame: pd.DataFrame, groups: Sequence[Group]) -> str:
+def markdown(frame: pd.DataFrame, groups: Sequence[Group], printing: Printing = EVERYTHING) -> str:
     """The leaderboard for people."""
-    return document.markdown("Leaderboard", sections(frame, groups))
+    return document.markdown("Leaderboard", sections(frame, groups, printing))
 
 
-def latex(frame: pd.DataFrame, groups: Sequence[Group]) -> str:
+def latex(frame: pd.DataFrame, groups: Sequence[Group], printing: Printing = EVERYTHING) -> str:
     """The leaderboard for a paper."""
-    return document.latex(sections(frame, groups))
+    return document.latex(sections(frame, groups, printing))
 
 
-def sections(frame: pd.DataFrame, groups: Sequence[Group]) -> list[Section]:
-    """Per group a table of scores and a table of costs."""
-    made = []
-    for group in groups:
-        rows = by_group(frame, group)
-        notes = tuple(footers(rows, group))
-        made.append(
-            Section(
-                caption(group),
-                group.slug,
-                (
-                    Block("scores", "Segmentation scores", score_table(rows, group), notes),
-                    Block("costs", "Costs", cost_table(rows, group), notes[: int(group.phantom)]),
-                ),
-            )
+def sections(
+    frame: pd.DataFrame, groups: Sequence[Group], printing: Printing = EVERYTHING
+) -> list[Section]:
+    """Per group a table of scores and a table of costs, as far as their columns are printed.
+
+    Raises:
+        BenchmarkError: A column was asked for that there is not.
+    """
+    whole = [
+        (
+            ("scores", "Segmentation scores",
+             score_table(rows, group, decimals=printing.decimals)),
+            ("costs", "Costs", cost_table(rows, group)),
         )
+        for group in groups
+        for rows in [by_group(frame, group)]
+    ]  # fmt: skip
+    columns.check(printing.columns, (table for tables in whole for *_, table in tables))
+    made = []
+    for group, tables in zip(groups, whole, strict=True):
+        notes = (*footers(by_group(frame, group), group), *printing.notes())
+        blocks: list[Block] = []
+        for kind, title, table in tables:
+            chosen = columns.choose(table, printing.columns)
+            if chosen is not None:
+                # What rests on phantoms says so below each table, the rest is said once.
+                below = notes[: int(group.phantom)] if blocks else notes
+                blocks.append(Block(kind, title, chosen, below))
+        made.append(Section(caption(group), group.slug, tuple(blocks)))
     return made

@@ -8,6 +8,7 @@ Ranking schemes and their stability are in `benchmark.statistics.ranking`.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations, product
 
 import numpy as np
@@ -214,13 +215,19 @@ def min_ranks(values: npt.ArrayLike, *, higher_is_better: bool, decimals: int = 
     return np.asarray(np.where(lost, signed.shape[-1], 1.0 + better.sum(axis=-1)))
 
 
+@lru_cache(maxsize=1)
 def draw_weights(patients: int, *, seed: int, draws: int) -> Floats:
-    """How much each patient counts in the mean of each bootstrap draw, `(draws, patients)`."""
+    """How much each patient counts in the mean of each bootstrap draw, `(draws, patients)`.
+
+    The last ones are kept, read-only: rows of a table over as many patients follow each other.
+    """
     chosen = np.random.default_rng(seed).integers(patients, size=(draws, patients))
     # Counted for all draws in one go: a quarter of the time that drawing multinomials takes.
     chosen += patients * np.arange(draws)[:, None]
     counts = np.bincount(chosen.ravel(), minlength=draws * patients)
-    return np.asarray(counts.reshape(draws, patients) / patients)
+    weights = np.asarray(counts.reshape(draws, patients) / patients)
+    weights.flags.writeable = False
+    return weights
 
 
 def _interval(mean: float, drawn: Floats, level: float) -> Interval:

@@ -13,7 +13,7 @@ from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy.special import ndtr
 
 from benchmark.errors import BenchmarkError
 from benchmark.statistics.comparison import DECIMALS, holm, min_ranks
@@ -169,7 +169,7 @@ def nemenyi_gap(datasets: int, methods: int, *, alpha: float = ALPHA) -> float:
 
     (Demšar, JMLR 2006.) The largest that there can be is `methods - 1`.
     """
-    quantile = stats.studentized_range.ppf(1 - alpha, methods, np.inf) / np.sqrt(2)
+    quantile = _range_quantile(1 - alpha, methods) / np.sqrt(2)
     return float(quantile * np.sqrt(methods * (methods + 1) / (6 * datasets)))
 
 
@@ -197,8 +197,8 @@ def challenger_csv(tasks: Sequence[tuple[str, Sequence[str], Sequence[str], npt.
 
 
 _AVERAGES: dict[Average, Callable[[Floats], Floats]] = {
-    "mean": lambda values: np.asarray(values.mean(axis=0)),
-    "median": lambda values: np.asarray(np.median(values, axis=0)),
+    "mean": lambda values: np.asarray(values.mean(axis=-2)),
+    "median": lambda values: np.asarray(np.median(values, axis=-2)),
 }
 
 
@@ -226,7 +226,8 @@ def _drawn_ranks(
         values = _filled(values, higher_is_better=higher_is_better)
         last = first
     average = _AVERAGES[_average(last)]
-    averages = np.array([average(values[draw]) for draw in chosen])
+    parts = np.array_split(chosen, -(-chosen.size * values.shape[1] // _ELEMENTS))
+    averages = np.concatenate([average(values[part]) for part in parts])
     return min_ranks(averages, higher_is_better=higher_is_better, decimals=decimals)
 
 
@@ -283,9 +284,7 @@ def _wilcoxon_p(differences: Floats) -> Floats:
     rounded = np.round(np.nan_to_num(differences, nan=0.0), DECIMALS)
     used = rounded != 0
     unused = (~used).sum(axis=0)
-    low, high = (
-        stats.rankdata(np.abs(rounded), method=method, axis=0) - unused for method in ("min", "max")
-    )
+    low, high = (ranks - unused for ranks in _shared_ranks(np.abs(rounded)))
     counted = len(rounded) - unused
     ranks = np.where(used, (low + high) / 2, 0)
     sums = np.array([np.where(rounded > 0, ranks, 0).sum(axis=0),
@@ -296,10 +295,48 @@ def _wilcoxon_p(differences: Floats) -> Floats:
     # Nothing to test: not significant.
     z = np.divide(excess, np.sqrt(variance), out=np.full(excess.shape, -np.inf),
                   where=np.broadcast_to(variance > 0, excess.shape))  # fmt: skip
-    return np.asarray(stats.norm.sf(z))
+    return np.asarray(ndtr(-z))
+
+
+def _shared_ranks(values: Floats) -> tuple[Floats, Floats]:
+    """Best and worst of the ranks, 1 the smallest, that equal values of a column share."""
+    order = np.argsort(values, axis=0, kind="stable")
+    ordered = np.take_along_axis(values, order, axis=0)
+    changes = ordered[1:] != ordered[:-1]
+    edge = np.ones((1, values.shape[1]), dtype=bool)
+    places = np.arange(1.0, len(values) + 1)[:, None]
+    begins = np.where(np.concatenate([edge, changes]), places, 0)
+    ends = np.where(np.concatenate([changes, edge]), places, len(values))
+    low, high = np.empty(values.shape), np.empty(values.shape)
+    np.put_along_axis(low, order, np.maximum.accumulate(begins, axis=0), axis=0)
+    np.put_along_axis(high, order, np.minimum.accumulate(ends[::-1], axis=0)[::-1], axis=0)
+    return low, high
 
 
 def _tau(first: Floats, second: Floats) -> float:
-    if not np.ptp(first) or not np.ptp(second):
+    """Kendall's tau-b (Biometrika 1945); NaN where all of either are equal."""
+    one, other = (
+        np.sign(np.subtract.outer(ranks, ranks))[np.triu_indices(len(ranks), 1)]
+        for ranks in (first, second)
+    )
+    if not one.any() or not other.any():
         return float("nan")
-    return float(stats.kendalltau(first, second).statistic)
+    tau = one @ other / np.sqrt(np.count_nonzero(one)) / np.sqrt(np.count_nonzero(other))
+    return float(np.clip(tau, -1, 1))
+
+
+def _range_quantile(level: float, count: int) -> float:
+    """Quantile of the range of so many standard normal values.
+
+    What SciPy has as `studentized_range` with endless degrees of freedom; its module of statistics
+    takes longer to import than a leaderboard takes to make.
+    """
+    smallest, step = np.linspace(-9.0, 9.0, 2001, retstep=True)
+    density = np.exp(-(smallest**2) / 2) / np.sqrt(2 * np.pi)
+    low, high = 0.0, 20.0
+    while high - low > 1e-12:
+        middle = (low + high) / 2
+        others = (ndtr(smallest + middle) - ndtr(smallest)) ** (count - 1)
+        below = count * step * float(density @ others)
+        low, high = (middle, high) if below < level else (low, middle)
+    return (low + high) / 2

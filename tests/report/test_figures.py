@@ -9,7 +9,11 @@ from benchmark.report import style, write_report
 from benchmark.report.figures import overlays, scores, slices
 from benchmark.report.figures.costs import pareto_front
 from benchmark.report.groups import comparison_groups
+from benchmark.report.leaderboard import by_group, leaderboard
+from benchmark.report.stability import rankings
 from benchmark.report.standings import tiers_of
+
+NAMES = ("unet", "attention_unet", "vnet", "deeplabv3")
 
 TABLES = [
     *("leaderboard.csv", "leaderboard.md", "leaderboard.tex", "cases.csv"),
@@ -62,22 +66,24 @@ def test_each_group_has_its_figures_and_the_source_is_in_the_name(report):
         *(f"{kind}_la_decathlon_real" for kind in agreement_kinds),
         "heatmap_phantom",
         "heatmap_real",
-        "stability_phantom",  # the real group has one row, which cannot be ranked
+        # the real group has one row, which cannot be ranked
+        *("stability_phantom", "tiers_acdc_phantom"),
     }
     assert all(path.is_file() for path in paths)
     moving = [path.stem for path in paths if path.suffix == ".gif"]
     assert moving == ["animation_acdc_phantom", "animation_decathlon_real"]
-    assert len(paths) == len(TABLES) + len(stems) + len(moving)
+    page = [path for path in paths if path.name in ("index.html", "METHODOLOGY.md")]
+    cases = [path for path in paths if path.suffix == ".js"]
+    assert len(page) == 2
+    assert len(paths) == len(TABLES) + len(stems) + len(moving) + len(page) + len(cases)
     assert paths[0] == results / "report" / "leaderboard.csv"
 
 
 def test_files_open(report, tmp_path):
     """A figure of text and lines, and one of pictures, in every format."""
-    import matplotlib
-
     _, records, (cases, epochs, _), _ = report
     group = comparison_groups(records, cases, epochs)[0]
-    with matplotlib.rc_context(dict(style.RC)):
+    with style.drawing():
         figures = {
             "dice": scores.draw(group, style.looks(group.names)),
             "overlay": overlays.draw(group),
@@ -98,6 +104,8 @@ def test_files_open(report, tmp_path):
             assert content.rstrip().endswith(b"%%EOF")
             assert b"/CreationDate" not in content
             assert b"/Type3" not in content
+            # Regular and bold, each embedded once: no ligature, no font of one glyph.
+            assert content.count(b"/FontFile2") == 2
 
 
 def svg_text(path):
@@ -136,7 +144,6 @@ def test_the_same_records_give_the_same_bytes(report, tmp_path):
 def test_the_order_of_the_records_changes_nothing(report, tmp_path):
     from benchmark.report.clinical import agreement_frame
     from benchmark.report.clinical_tables import write_clinical
-    from benchmark.report.leaderboard import leaderboard
     from benchmark.report.tables import write_tables
 
     _, records, (cases, epochs, clinical), paths = report
@@ -166,7 +173,8 @@ def test_figures_of_an_earlier_report_are_removed(record, tmp_path):
 def test_a_report_of_nothing_is_written(tmp_path):
     paths = write_report(tmp_path, [], *[pd.DataFrame()] * 3)
     # Without a run there is no phase to split by.
-    assert [path.name for path in paths] == [name for name in TABLES if "strata" not in name]
+    tables = [name for name in TABLES if "strata" not in name]
+    assert [path.name for path in paths] == [*tables, "index.html", "METHODOLOGY.md"]
 
 
 def test_matplotlib_settings_are_left_alone(report):
@@ -177,33 +185,54 @@ def test_matplotlib_settings_are_left_alone(report):
 
 
 def test_no_text_of_a_figure_overlaps_another_or_leaves_it(record, finished, clinical, tmp_path):
-    import matplotlib
+    from benchmark.report.figures import worst
 
-    from benchmark.report.figures import agreement, costs, heatmap, stability, training, worst
-    from benchmark.report.leaderboard import leaderboard
-    from benchmark.report.stability import rankings
-
-    names = ["unet", "attention_unet", "vnet", "deeplabv3"]
-    records = [record(tmp_path, name, "acdc") for name in names]
+    records = [record(tmp_path, name, "acdc") for name in NAMES]
     records += [record(tmp_path, "vnet", "acdc", seed=1, status="diverged")]
+    records += [record(tmp_path, name, "decathlon") for name in NAMES]
     groups = comparison_groups(*finished(records, patients=4, side=48))
-    frame, group = leaderboard(groups), groups[0]
-    looks = style.looks(group.names)
-    with matplotlib.rc_context(dict(style.RC)):
-        figures = [
-            scores.draw(group, looks, tiers_of(frame)),
-            costs.draw(group, frame, looks),
-            training.draw(group, looks),
-            overlays.draw(group),
-            heatmap.draw(groups, frame),
-            *agreement.draw(group, clinical(records, patients=6), looks).values(),
-            stability.draw(rankings(frame, groups), looks),
-            worst.draw(group),
-        ]
-        assert len(figures) == 11
-        for figure in figures:
-            assert figure is not None
-            assert not overlaps(figure)
+    frame, looks = leaderboard(groups), style.looks(groups[0].names)
+    group = groups[0]
+    with style.drawing():
+        figures = {
+            "dice": scores.draw(group, looks, tiers_of(by_group(frame, group))),
+            "overlay": overlays.draw(group),
+            "worst": worst.draw(group),
+            **of_both_widths(frame, groups, clinical(records, patients=6), looks),
+        }
+        assert len(figures) == 3 + 2 * 10
+        for kind, figure in figures.items():
+            assert figure is not None, kind
+            assert not overlaps(figure), kind
+            width_in = style.ONE_COLUMN_IN if kind.endswith("_1col") else style.TWO_COLUMNS_IN
+            assert figure.get_size_inches()[0] == pytest.approx(width_in), kind
+
+
+def of_both_widths(frame, groups, clinical, looks):
+    """The figures of the first group and of all groups that are laid out for one column, too."""
+    from benchmark.report.across import ranks_across
+    from benchmark.report.comparisons import comparisons
+    from benchmark.report.figures import agreement, costs, heatmap, ranks, stability, tiers
+    from benchmark.report.figures import training as curves
+
+    group = groups[0]
+    rows = by_group(frame, group)
+    pairs, found = by_group(comparisons(frame, groups), group), rankings(frame, groups)
+    across = ranks_across(frame, groups)
+    figures = {}
+    for width_in in style.WIDTHS["both"]:
+        drawn = {
+            "tiers": tiers.draw(group, rows, pairs, looks, width_in),
+            "cost": costs.draw(group, rows, looks, width_in),
+            "training": curves.draw(group, looks, width_in),
+            "heatmap": heatmap.draw(groups, frame, width_in),
+            "stability": stability.draw(found, looks, width_in),
+            "ranks": ranks.draw(across, groups, looks, width_in),
+            **agreement.draw(group, clinical, looks, width_in),
+        }
+        end = "" if width_in == style.TWO_COLUMNS_IN else "_1col"
+        figures |= {f"{kind}{end}": figure for kind, figure in drawn.items()}
+    return figures
 
 
 def overlaps(figure):
@@ -270,8 +299,6 @@ def test_blobs_have_the_area_of_their_share(record, finished, tmp_path):
     from matplotlib.patches import Ellipse
 
     from benchmark.report.figures import stability
-    from benchmark.report.leaderboard import leaderboard
-    from benchmark.report.stability import rankings
 
     records = [record(tmp_path, name) for name in ("unet", "attention_unet", "vnet")]
     groups = comparison_groups(*finished(records, patients=7, slices=False))
@@ -319,6 +346,117 @@ def test_a_slice_without_any_structure_is_shown_whole(record, finished, tmp_path
             path, image=empty, truth=empty, prediction=empty, spacing_mm=[2.0, 1.0], dice=np.nan
         )
     assert overlays.draw(group) is not None
+
+
+def test_one_column_is_drawn_on_request_and_nothing_for_no_format(record, finished, tmp_path):
+    from benchmark.report.figures import write_figures
+
+    records = [record(tmp_path, name) for name in ("unet", "vnet")]
+    groups = comparison_groups(*finished(records, patients=3, slices=False))
+    frame = leaderboard(groups)
+    made = [
+        {path.stem for path in write_figures(tmp_path / "f", frame, groups, pd.DataFrame(), (),
+                                             formats, width)}
+        for formats, width in ((["svg"], "one"), ([], "two"))
+    ]  # fmt: skip
+    slug = groups[0].slug
+    # Boxes per class need the room of two columns whatever is asked for.
+    assert made[0] == {
+        f"dice_{slug}", "heatmap_phantom_1col",
+        *(f"{kind}_{slug}_1col" for kind in ("tiers", "cost", "training")),
+    }  # fmt: skip
+    assert not made[1]
+    assert not list((tmp_path / "f").iterdir())
+
+
+def test_regions_stand_apart_from_classes_and_enter_no_mean(record, finished, tmp_path):
+    records, cases, epochs = finished([record(tmp_path)], patients=3, slices=False)
+    union = cases[cases["class"] == "myocardium"].assign(**{"class": "epicardium", "dice": 0.123})
+    rows = pd.concat([cases.assign(kind="class"), union.assign(kind="region")], ignore_index=True)
+    group, bare = (comparison_groups(records, part, epochs)[0] for part in (rows, cases))
+    looks = style.looks(group.names)
+    (axes,), (without,) = (scores.draw(one, looks).axes for one in (group, bare))
+    labels = [tick.get_text() for tick in axes.get_xticklabels()]
+    assert labels[-1].startswith("epicardium (union)")
+    assert labels[:-1] == [tick.get_text() for tick in without.get_xticklabels()]
+    gaps = np.diff(axes.get_xticks())
+    assert gaps[-1] > gaps[0]
+
+
+def test_words_of_a_panel_lie_over_no_point():
+    from benchmark.report.figures.agreement import free_corner
+
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        points = rng.uniform(0, 1, (25, 2)) * [1, 0.7]
+        x, y = free_corner(points, 0.4, 0.15)
+        over = (points > (x, y - 0.15)) & (points < (x + 0.4, y))
+        assert not over.all(axis=1).any()
+        assert x >= 0
+        assert y <= 1
+    assert free_corner(np.empty((0, 2)), 0.4, 0.15) == (0.03, 0.98)
+    below = np.array([[0.1, 0.9], [0.9, 0.9]])
+    assert free_corner(below, 0.4, 0.15) == pytest.approx((0.03, 0.18))
+
+
+def test_rows_are_joined_that_no_test_separates():
+    from benchmark.report.figures.tiers import cliques
+
+    names = [(letter, "") for letter in "abcd"]
+    a, b, c, d = names
+
+    def alike(*pairs):
+        return {frozenset(pair) for pair in pairs}
+
+    assert cliques(names, alike()) == []
+    # b is like a and like c, which are separable from each other.
+    assert cliques(names, alike((a, b), (b, c))) == [[a, b], [b, c]]
+    assert cliques(names, alike((a, b), (b, c), (a, c))) == [[a, b, c]]
+    assert cliques(names, alike((a, d), (b, c))) == [[a, d], [b, c]]
+
+
+def test_tiers_join_what_the_tests_of_the_table_leave_together(record, finished, tmp_path):
+    from benchmark.report.comparisons import comparisons
+    from benchmark.report.figures import tiers
+
+    records = [record(tmp_path, name) for name in NAMES]
+    groups = comparison_groups(*finished(records, patients=4, slices=False))
+    frame = leaderboard(groups)
+    pairs = comparisons(frame, groups)
+    assert not pairs["separable"].any()  # four patients separate nothing
+    figure = tiers.draw(groups[0], frame, pairs, style.looks(groups[0].names))
+    (line,) = figure.axes[2].lines
+    assert list(line.get_ydata()) == [0, 1, 2, 3]
+    assert [text.get_text().strip() for text in figure.axes[2].texts] == ["tier 1"]
+    assert tiers.draw(groups[0], frame, pairs[:0], {}) is None
+
+
+def test_rule_ranks_over_few_datasets_are_drawn_as_a_description(record, finished, tmp_path):
+    from benchmark.report.across import ranks_across
+    from benchmark.report.figures import ranks
+
+    def words(datasets):
+        made = [record(tmp_path, name, data) for name in NAMES for data in datasets]
+        groups = comparison_groups(*finished(made, patients=3, slices=False))
+        across = ranks_across(leaderboard(groups), groups)
+        figure = ranks.draw(across, groups, style.looks(groups[0].names))
+        texts = figure.texts + figure.axes[0].texts
+        return " ".join(text.get_text().replace("\n", " · ") for text in texts)
+
+    three, two = words(["acdc", "camus", "decathlon"]), words(["acdc", "camus"])
+    assert "Nemenyi's critical difference, 5 %: 2.71" in three
+    assert "critical difference" not in two
+    assert "over 2 datasets Nemenyi's test asks for 3.32, more than the 3 possible" in two
+    for text, count in ((three, 3), (two, 2)):
+        assert "a description, not a test" in text
+        assert f"{count} datasets are too few to tell architectures apart" in text
+
+
+def test_looks_differ_without_colour():
+    looks = style.looks([(name, "") for name in (*NAMES, "alpha", "beta", "gamma")]).values()
+    assert len({look.marker for look in looks}) == 7
+    assert len({str(look.dashes) for look in looks}) == 7
+    assert len({look.hatch for look in looks}) == 7
 
 
 def test_colours_belong_to_architectures():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shlex
 
@@ -12,7 +13,7 @@ from benchmark.experiment.selection import parse_only
 from benchmark.report.clinical import agreement_frame
 from benchmark.report.groups import comparison_groups
 from benchmark.report.leaderboard import leaderboard
-from benchmark.report.site.board import board_parts
+from benchmark.report.site.board import board_parts, reproduce
 from benchmark.report.site.material import Material
 
 
@@ -23,6 +24,7 @@ def material(record, finished, clinical, tmp_path):
         record(tmp_path, "unet", source="real", seed=1),
         record(tmp_path, "vnet", source="real", status="oom"),
     ]
+    (tmp_path / "report").mkdir()
     for one in records:
         one["environment"] = {"git": {"commit": "0123456789abcdef" * 2, "dirty": False}}
         one["path"].mkdir(parents=True)
@@ -60,7 +62,7 @@ def test_numbers_of_a_row_are_those_of_the_leaderboard(material):
     row, frame = parts["rows"][0], material.frame.iloc[0]
     assert row["costs"]["parameters"] == [1940000, "1.94 M"]
     assert row["costs"]["train_s"][0] == pytest.approx(frame["train_s"], rel=1e-5)
-    assert row["costs"]["peak_mib"][0] == pytest.approx(frame["peak_rss_mib"], rel=1e-5)
+    assert row["costs"]["peak_rss_mib"][0] == pytest.approx(frame["peak_rss_mib"], rel=1e-5)
     assert "gmacs" not in row["costs"]  # no run measured them
     assert parts["clinical"] == "LV EF bias ± 1.96 SD (%)"
     agreement = material.agreement.set_index("endpoint").loc["lv_ef"]
@@ -69,7 +71,7 @@ def test_numbers_of_a_row_are_those_of_the_leaderboard(material):
 
 def test_the_command_of_a_row_is_one_that_the_command_line_takes(material):
     rows = board_parts(material, material.groups[0], {})["rows"]
-    checkout, command = rows[0]["reproduce"]
+    checkout, command = rows[0]["reproduce"]["commands"]
     assert checkout == "git checkout 0123456789ab"
     words = shlex.split(command)
     expected = "python -m benchmark run experiments.yaml --profile quick --data-root DIR --only"
@@ -87,7 +89,25 @@ def test_phantoms_are_made_again_as_phantoms(record, finished, tmp_path):
     by_key = {one["key"]: one for one in records}
     material = Material(tmp_path / "report", groups, frame, empty, [], by_key)
     (row,) = board_parts(material, groups[0], {})["rows"]
-    (command,) = row["reproduce"]  # the commit is not known
+    assert not row["external"]
+    (command,) = row["reproduce"]["commands"]  # the commit is not known
     assert "--data phantom" in command
     assert "--data-root" not in command
     assert row["clinical"] is None
+
+
+def test_what_no_command_makes_again_says_why(record, material):
+    runs = [dataclasses.replace(run, external=True) for run in material.groups[0].runs[:1]]
+    assert reproduce(runs, material.records)["commands"] == []
+    assert "elsewhere" in reproduce(runs, material.records)["note"]
+    material.records[runs[0].key]["environment"]["git"]["dirty"] = True
+    both = reproduce(list(material.groups[0].of(("unet", ""))), material.records)
+    assert "had not been committed" in both["note"]
+
+
+def test_links_survive_a_results_folder_behind_a_link(material, tmp_path):
+    elsewhere = tmp_path / "disk"
+    (tmp_path / "runs").rename(elsewhere)
+    (tmp_path / "runs").symlink_to(elsewhere)
+    row = board_parts(material, material.groups[0], {})["rows"][0]
+    assert (material.folder / row["runs"][0]["files"]["record"]).is_file()

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import vl_convert
 
+from benchmark.report.cells import duration
 from benchmark.report.groups import comparison_groups
 from benchmark.report.leaderboard import leaderboard
 from benchmark.report.site import libraries
@@ -144,8 +145,9 @@ def test_no_number_is_nan_and_no_colour_is_of_text_or_ground(material, drawn):
     text = json.dumps(drawn, allow_nan=False)
     assert not re.search(r"\bnan\b|\binf\b", text, re.IGNORECASE)
     looks = {look.colour.lower() for look in material.looks.values()}
-    # Beside the rows' own colours only those of the cells of a heat map.
-    assert set(re.findall(r"#[0-9a-f]{6}", text.lower())) <= looks | {"#e6eef6", "#0b4f8a"}
+    # Beside the rows' own colours only those of the cells of a heat map, and a grey for both.
+    others = {"#e6eef6", "#0b4f8a", "#808b96"}
+    assert set(re.findall(r"#[0-9a-f]{6}", text.lower())) <= looks | others
 
 
 def test_points_of_costs_are_those_of_the_leaderboard(material, drawn):
@@ -331,16 +333,15 @@ def test_time_to_dice_has_a_table_of_all_rows(material, drawn):
     group = next(group for group in material.groups if group.slug == "acdc_real")
     found = clock.best_so_far(group.epochs[group.epochs["architecture"] == "unet"])
     expected = [clock.seconds_to(found, threshold) for threshold in clock.THRESHOLDS]
-    assert rows["U-Net"]["seconds"] == expected
-    assert rows["DeepLabv3"]["seconds"][-1] is None  # made to level off below 0.9
-    assert rows["DeepLabv3"]["texts"][-1] == "—"
+    assert rows["U-Net"]["texts"] == ["—" if s is None else duration(s) for s in expected]
+    assert rows["DeepLabv3"]["texts"][-1] == "—"  # made to level off below 0.9
 
 
 def test_an_architecture_looks_alike_in_every_chart(material, drawn):
-    from benchmark.report.site.material import row_id
+    from benchmark.report.groups import row_title
 
     expected = {
-        row_id(name): {look.colour, parts.SHAPES[look.marker]}
+        row_title(*name): {look.colour, parts.SHAPES[look.marker]}
         for name, look in material.looks.items()
     }
     seen: dict[str, set[str]] = {}
@@ -404,10 +405,18 @@ def test_many_runs_stay_small(record, tmp_path):
 
 
 def test_a_group_without_scores_has_no_chart(record, finished, tmp_path):
-    records = [record(tmp_path, "unet", source="real", status="oom")]
+    records = [
+        record(tmp_path, "unet", name, source="real", status="oom") for name in ("acdc", "camus")
+    ]
     drawn = chart_parts(material_of(*finished(records)))
     assert drawn["acdc_real"] == []
-    assert [cell["label"] for cell in drawn["across"][0]["spec"]["data"]["values"]] == ["— (oom)"]
+    cells = drawn["across"][0]["spec"]["data"]["values"]
+    assert [cell["label"] for cell in cells] == ["— (oom)"] * 2
+
+
+def test_one_dataset_has_no_map_over_datasets(record, finished, tmp_path):
+    records = [record(tmp_path, "unet", source=source) for source in ("real", "phantom")]
+    assert chart_parts(material_of(*finished(records)))["across"] == []
 
 
 def test_vega_is_made_once_for_each_version(tmp_path, monkeypatch):

@@ -4,7 +4,9 @@ from itertools import pairwise
 import pandas as pd
 import pytest
 
+from benchmark.errors import BenchmarkError
 from benchmark.report.cells import count, duration, magnitude, number, significant
+from benchmark.report.columns import Printing
 from benchmark.report.document import tex_escape
 from benchmark.report.groups import comparison_groups
 from benchmark.report.leaderboard import by_group, leaderboard
@@ -124,6 +126,76 @@ def test_best_is_bold_and_second_underlined(made):
     assert rf"\textbf{{{row['dice']:.3f} [" in text
     second = by_group(frame, groups[0]).iloc[1]
     assert rf"\underline{{{second['dice']:.3f} [" in text
+
+
+def rows_of(text):
+    """The cells of all rows of the first table in a document."""
+    lines = text.split("###")[1].splitlines()
+    table = [line for line in lines if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
+
+
+def test_columns_are_chosen_and_ordered(made):
+    groups, frame = made
+    asked = Printing(("dice", "architecture", "parameters", "dice_left_ventricle"))
+    text = markdown(frame, groups, asked)
+    heading, _, first, *_ = rows_of(text)
+    assert heading == ["Dice [95 % interval]", "Architecture", "Dice left ventricle"]
+    assert first[1] == "U-Net"
+    assert "| Architecture | Parameters |" in re.sub(" +", " ", text)
+    # What is left out of the table is left out of no note and no CSV.
+    assert "Phantom data: synthetic hearts" in text
+    assert "DeepLabv3, fold 0, seed 0: oom" in text
+    for tables in (latex(frame, groups, asked), latex(frame, groups)):
+        assert tables.count(r"\begin{tabular}") == 2 * len(groups)
+    assert "{@{}rlr@{}}" in latex(frame, groups, asked)
+
+
+def test_rows_keep_their_name_and_tables_without_a_chosen_column_go(made):
+    groups, frame = made
+    text = markdown(frame, groups, Printing(("train_s",)))
+    assert rows_of(text)[0] == ["Architecture", "Training time"]
+    assert "Segmentation scores" not in text
+    assert text.count("Phantom data: synthetic hearts") == 1
+
+
+def test_an_unknown_column_is_refused_and_nothing_written(made, tmp_path):
+    groups, frame = made
+    with pytest.raises(BenchmarkError, match=r"(?s)rank_interval.*gmacs.*'dise'.*'dice'") as fault:
+        write_tables(tmp_path / "report", frame, groups, Printing(("dise",)))
+    assert len(str(fault.value).splitlines()) == 1
+    assert not (tmp_path / "report").exists()
+    # A column that some report has is no error in one that lacks it.
+    assert "Costs" not in markdown(frame, groups, Printing(("dice", "energy_j")))
+
+
+def test_decimals_are_printed_as_asked_and_decide_no_rank(made):
+    groups, frame = made
+    row = by_group(frame, groups[0]).iloc[0]
+    text = markdown(frame, groups, Printing(decimals=5))
+    assert f"{row['dice']:.5f} [{row['dice_low']:.5f}, {row['dice_high']:.5f}]" in text
+    assert f"{row['nsd']:.5f}" in text
+    assert "decided on 3 decimals, not on the 5 printed" in text
+    assert "decimals, not on" not in markdown(frame, groups)
+    places = [
+        [cells[4] for cells in rows_of(markdown(frame, groups, Printing(decimals=n)))]
+        for n in (2, 3)
+    ]
+    assert places[0] == places[1]
+    for wrong in (1, 6):
+        with pytest.raises(BenchmarkError, match="expected 2 to 5 decimals"):
+            Printing(decimals=wrong)
+
+
+def test_nsd_stands_beside_hd95_and_more_is_better(made):
+    groups, frame = made
+    rows = by_group(frame, groups[0])
+    best, worst = rows[rows["rank"].notna()]["nsd"]
+    assert best > worst
+    heading, _, *body = rows_of(markdown(frame, groups))
+    place = heading.index("NSD")
+    assert heading[place - 1] == "HD95 (mm)"
+    assert [cells[place] for cells in body] == [f"**{best:.3f}**", f"{worst:.3f}", "—"]
 
 
 def test_a_row_alone_is_not_called_best(record, finished, tmp_path):

@@ -201,3 +201,20 @@ def test_nemenyis_distance_is_where_scikit_posthocs_finds_it():
     apart = np.abs(mean[:, None] - mean) >= gap
     assert (apart == (p < 0.05)).all()
     assert apart.any()
+
+
+def test_shared_ranks_and_tau_are_those_of_scipy():
+    rng = np.random.default_rng(3)
+    values = rng.integers(0, 6, (15, 8)).astype(float)
+    for found, method in zip(ranking._shared_ranks(values), ("min", "max"), strict=True):
+        np.testing.assert_array_equal(found, stats.rankdata(values, method=method, axis=0))
+    for one, other in zip(values.T, values.T[::-1], strict=True):
+        expected = stats.kendalltau(one, other).statistic
+        assert ranking._tau(one, other) == pytest.approx(expected, abs=1e-12)
+    assert np.isnan(ranking._tau(np.ones(4), np.arange(4.0)))
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 10, 30])
+def test_the_range_of_normal_values_is_that_of_scipy(count):
+    expected = stats.studentized_range.ppf(0.95, count, np.inf)
+    assert ranking._range_quantile(0.95, count) == pytest.approx(expected, rel=1e-8)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,10 +12,15 @@ import pandas as pd
 from benchmark.report import style
 from benchmark.report.groups import Group
 from benchmark.report.leaderboard import by_group
-from benchmark.report.standings import tiers_of
+from benchmark.report.standings import Name, tiers_of
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from benchmark.report.stability import Ranking
+
+
+_AT_ONCE = 32  # figures in memory; one takes a few MiB
 
 
 def write_figures(
@@ -24,10 +30,11 @@ def write_figures(
     clinical: pd.DataFrame,
     found: Sequence[Ranking] = (),
     formats: Sequence[str] = style.FORMATS,
+    width: str = "two",
 ) -> list[Path]:
-    """Draw the figures of every group, and per source one heat map and the stability of ranks.
+    """Draw the figures of every group, and per source the heat map and the ranks.
 
-    Where runs left pictures of the data, a group has an animation, too, whatever the formats.
+    Where runs left pictures of the data, a group has an animation, too.
 
     Figures in the folder that are none of these are deleted.
 
@@ -37,53 +44,98 @@ def write_figures(
         groups: the groups the frame was made from.
         clinical: the rows of all ``clinical.csv``.
         found: from :func:`benchmark.report.stability.rankings`.
-        formats: among PNG, SVG and PDF.
+        formats: among PNG, SVG and PDF; none draws nothing.
+        width: one of :data:`benchmark.report.style.WIDTHS`; files for one column end in ``_1col``.
+            What has no room there (boxes per class, pictures) is always for two.
 
     Returns:
         The paths of all files; a group whose runs all failed has none of its own.
     """
-    import matplotlib
+    from benchmark.report.figures import animation
 
+    paths: list[Path] = []
+    if formats:
+        looks = style.looks(name for group in groups for name in group.names)
+        with style.drawing():
+            drawn = _drawn(frame, groups, clinical, found, looks, width)
+            for number, (stem, figure) in enumerate(drawn, start=1):
+                paths += style.save(figure, folder, stem, formats)
+                if not number % _AT_ONCE:
+                    gc.collect()
+        for group in groups:
+            path = folder / f"animation_{group.slug}.gif"
+            moving = animation.write_animation(path, group, by_group(frame, group))
+            paths += [moving] if moving else []
+    _remove_others(folder, paths)
+    return paths
+
+
+def _drawn(
+    frame: pd.DataFrame,
+    groups: Sequence[Group],
+    clinical: pd.DataFrame,
+    found: Sequence[Ranking],
+    looks: Mapping[Name, style.Look],
+    width: str,
+) -> Iterator[tuple[str, Figure]]:
+    """Every figure with the name of its file, one at a time: pictures are large."""
+    from benchmark.report.across import ranks_across
+    from benchmark.report.comparisons import comparisons
     from benchmark.report.figures import (
         agreement,
-        animation,
         costs,
         heatmap,
         overlays,
+        ranks,
         scores,
         stability,
+        tiers,
         training,
         worst,
     )
 
-    looks = style.looks(name for group in groups for name in group.names)
-    paths: list[Path] = []
-    with matplotlib.rc_context(dict(style.RC)):
-        for group in groups:
-            rows = by_group(frame, group)
-            drawn = {
-                "dice": scores.draw(group, looks, tiers_of(rows)),
-                "cost": costs.draw(group, rows, looks),
-                "training": training.draw(group, looks),
-                "overlay": overlays.draw(group),
-                "worst": worst.draw(group),
-                **agreement.draw(group, clinical, looks),
+    pairs, across = comparisons(frame, groups), ranks_across(frame, groups)
+    for group in groups:
+        rows, mine = by_group(frame, group), by_group(pairs, group)
+        drawn: dict[str, Figure | None] = {
+            "dice": scores.draw(group, looks, tiers_of(rows)),
+            "overlay": overlays.draw(group),
+            "worst": worst.draw(group),
+        }
+        for width_in in style.WIDTHS[width]:
+            end = _end(width_in)
+            drawn |= {
+                f"tiers{end}": tiers.draw(group, rows, mine, looks, width_in),
+                f"cost{end}": costs.draw(group, rows, looks, width_in),
+                f"training{end}": training.draw(group, looks, width_in),
             }
-            for kind, figure in drawn.items():
-                if figure is not None:
-                    paths += style.save(figure, folder, f"{kind}_{group.slug}", formats)
-            moving = animation.write_animation(folder / f"animation_{group.slug}.gif", group, rows)
-            paths += [moving] if moving else []
-        for source in sorted({group.source for group in groups}):
-            members = [group for group in groups if group.source == source]
-            heat = heatmap.draw(members, frame)
-            paths += style.save(heat, folder, f"heatmap_{source}", formats)
-            ranked = [one for one in found if one.group.source == source]
-            blobs = stability.draw(ranked, looks)
-            if blobs is not None:
-                paths += style.save(blobs, folder, f"stability_{source}", formats)
-    _remove_others(folder, paths)
-    return paths
+            of_endpoints = agreement.draw(group, clinical, looks, width_in)
+            drawn |= {f"{kind}{end}": figure for kind, figure in of_endpoints.items()}
+        yield from _named(drawn, group.slug)
+    for source in sorted({group.source for group in groups}):
+        members = [group for group in groups if group.source == source]
+        ranked = [one for one in found if one.group.source == source]
+        over = across[across["source"] == source]
+        drawn = {}
+        for width_in in style.WIDTHS[width]:
+            end = _end(width_in)
+            drawn |= {
+                f"heatmap{end}": heatmap.draw(members, frame, width_in),
+                f"stability{end}": stability.draw(ranked, looks, width_in),
+                f"ranks{end}": ranks.draw(over, members, looks, width_in),
+            }
+        yield from _named(drawn, source)
+
+
+def _end(width_in: float) -> str:
+    return "" if width_in == style.TWO_COLUMNS_IN else style.ONE_COLUMN
+
+
+def _named(drawn: Mapping[str, Figure | None], slug: str) -> Iterator[tuple[str, Figure]]:
+    for kind, figure in drawn.items():
+        if figure is not None:
+            name = kind.removesuffix(style.ONE_COLUMN)
+            yield f"{name}_{slug}{kind.removeprefix(name)}", figure
 
 
 def _remove_others(folder: Path, written: Sequence[Path]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from benchmark.report import style
@@ -28,15 +29,19 @@ Looks = Mapping[tuple[str, str], style.Look]
 CHAMBERS = {"la": "left atrium", "lv": "left ventricle", "rv": "right ventricle"}
 
 # Inches. Panels keep their size whatever their number, so that figures of a paper match.
-_ACROSS = 4
-_PANEL = 1.5
+_ACROSS = {style.TWO_COLUMNS_IN: 4, style.ONE_COLUMN_IN: 2}
 _LEFT, _GAP, _RIGHT = 0.58, 0.14, 0.08
 _TOP, _TITLE, _LABELS = 0.46, 0.17, 0.42
-_HEIGHTS = {"bland_altman": 1.15, "correlation": _PANEL}
+_HEIGHTS = {"bland_altman": 0.77, "correlation": 1.0}  # in widths of a panel
 _SMALL = 5.8
 
 
-def draw(group: Group, clinical: pd.DataFrame, looks: Looks) -> dict[str, Figure]:
+def draw(
+    group: Group,
+    clinical: pd.DataFrame,
+    looks: Looks,
+    width_in: float = style.TWO_COLUMNS_IN,
+) -> dict[str, Figure]:
     """Both kinds of figure for every chamber of a group that has endpoints.
 
     Returns:
@@ -61,7 +66,7 @@ def draw(group: Group, clinical: pd.DataFrame, looks: Looks) -> dict[str, Figure
         if len(chosen):
             for kind, (heading, panel) in _KINDS.items():
                 figures[f"{kind}_{chamber}"] = _figure(
-                    group, chosen, looks, kind, f"{title}, {heading}", panel
+                    group, chosen, looks, kind, f"{title}, {heading}", panel, width_in
                 )
     return figures
 
@@ -73,15 +78,19 @@ def _figure(
     kind: str,
     heading: str,
     panel: Callable[[Axes, _Row, pd.DataFrame, style.Look], None],
+    width: float,
 ) -> Figure:
     having = set(zip(values["architecture"], values["variant"], strict=True))
     names = [name for name in group.names if name in having]
     rows = [_Row(part) for _, part in values.groupby("endpoint", sort=False)]
-    across = min(_ACROSS, len(names))
+    most = _ACROSS[width]
+    across = min(most, len(names))
+    panel_width = (width - _LEFT - _RIGHT + _GAP) / most - _GAP
+    # Fewer panels than fit stand in the middle.
+    start = _LEFT + (most - across) * (panel_width + _GAP) / 2
     lines = -(-len(names) // across)
     handles = [*_handles(kind), *style.remarks(group.failures)]
-    width = max(style.ONE_COLUMN_IN, _LEFT + across * (_PANEL + _GAP) - _GAP + _RIGHT)
-    panel_height = _HEIGHTS[kind]
+    panel_height = _HEIGHTS[kind] * panel_width
     # Architectures are named above the first row, or above every line if they take several.
     titles = [lines > 1 or not line for line in range(len(rows) * lines)]
     heights = [panel_height + _LABELS + _TITLE * titled for titled in titles]
@@ -92,9 +101,9 @@ def _figure(
         for place, name in enumerate(names):
             line, column = index * lines + place // across, place % across
             bottom = height - _TOP - sum(heights[: line + 1]) + _LABELS
-            left = _LEFT + column * (_PANEL + _GAP)
+            left = start + column * (panel_width + _GAP)
             axes = figure.add_axes(
-                (left / width, bottom / height, _PANEL / width, panel_height / height)
+                (left / width, bottom / height, panel_width / width, panel_height / height)
             )
             panel(axes, row, row.of(name), looks[name])
             if column:
@@ -153,7 +162,19 @@ def _correlation(axes: Axes, row: _Row, values: pd.DataFrame, look: style.Look) 
     axes.set_xlim(low, high)
     axes.set_ylim(low, high)
     r = "—" if math.isnan(found.pearson_r) else f"{found.pearson_r:.3f}"
-    _say(axes, f"r = {r}", _counts(found))
+    r = r.replace("-", "\N{MINUS SIGN}")
+    _say(
+        axes,
+        f"r = {r}",
+        *_counts(found).split(", "),
+        # The identity is kept free, too.
+        beside=np.vstack(
+            [
+                values[["truth", "prediction"]].dropna().to_numpy(dtype=float),
+                np.repeat(np.linspace(low, high, 60), 2).reshape(-1, 2),
+            ]
+        ),
+    )
     axes.set_xlabel(f"{row.title}, reference ({row.unit})", fontsize=6.5, labelpad=2)
     axes.set_ylabel(f"{row.title}, predicted ({row.unit})", fontsize=6.5, labelpad=2)
     _ticks(axes)
@@ -178,12 +199,63 @@ def _points(axes: Axes, across: Any, up: Any, look: style.Look) -> None:
     )
 
 
-def _say(axes: Axes, *lines: str) -> None:
+def _say(axes: Axes, *lines: str, beside: npt.NDArray[np.float64] | None = None) -> None:
+    """Write lines into a panel: at its upper left, or where none of some points lies.
+
+    Args:
+        axes: the panel, its limits set.
+        lines: the words.
+        beside: points in data units, `(points, 2)`.
+    """
+    width, height = _extent_of(axes, lines)
+    x, y = 0.03, 0.98
+    if beside is not None:
+        (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+        x, y = free_corner((beside - (left, low)) / (right - left, high - low), width, height)
     axes.text(
-        0.03, 0.98, "\n".join(lines), transform=axes.transAxes, ha="left", va="top",
+        x, y, "\n".join(lines), transform=axes.transAxes, ha="left", va="top",
         fontsize=_SMALL, linespacing=1.15, zorder=1.5,
         bbox={"boxstyle": "square,pad=0.1", "facecolor": (1, 1, 1, 0.75), "edgecolor": "none"},
     )  # fmt: skip
+
+
+def _extent_of(axes: Axes, lines: Sequence[str]) -> tuple[float, float]:
+    """Width and height of words in parts of a panel."""
+    from matplotlib.transforms import Bbox
+
+    inches = axes.figure.dpi_scale_trans.inverted()
+    panel = Bbox(inches.transform(axes.get_window_extent()))
+    em_in = _SMALL / 72
+    longest = max(map(len, lines))
+    return 0.57 * em_in * longest / panel.width, 1.25 * em_in * len(lines) / panel.height
+
+
+def free_corner(
+    points: npt.NDArray[np.float64], width: float, height: float
+) -> tuple[float, float]:
+    """Upper left corner of a box over no point, as far up and left as there is one.
+
+    Corners of the panel come first, then all of it; if every place is taken, the least taken one.
+
+    Args:
+        points: in parts of the panel, `(points, 2)`, y upwards.
+        width: of the box, in parts of the panel.
+        height: likewise.
+    """
+    margin = 0.035  # half a marker
+    across, down = np.linspace(0.03, 0.97 - width, 9), np.linspace(0.98, 0.03 + height, 9)
+    corners = [(x, y) for y in (down[0], down[-1]) for x in (across[0], across[-1])]
+    places = [*corners, *((x, y) for y in down for x in across)]
+
+    def taken(place: tuple[float, float]) -> int:
+        x, y = place
+        inside = (points > (x - margin, y - height - margin)) & (
+            points < (x + width + margin, y + margin)
+        )
+        return int(inside.all(axis=1).sum())
+
+    best = min(places, key=taken)  # the first of equal ones
+    return float(best[0]), float(best[1])
 
 
 def _ticks(axes: Axes) -> None:

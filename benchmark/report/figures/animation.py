@@ -26,7 +26,8 @@ _SLICE_MS, _PHASE_MS = 250, 700
 def write_animation(path: Path, group: Group, rows: pd.DataFrame) -> Path | None:
     """Write the GIF; None where no run of the group left pictures.
 
-    Image, truth and what every row predicted stand side by side, with errors in the colours of the
+    Image, truth and what every row predicted (if its pictures show the same pixels) stand side by
+    side, with errors in the colours of the
     figures. Equal pictures give equal bytes; what would be above 3 MB is made in smaller panels.
 
     Args:

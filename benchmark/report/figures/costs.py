@@ -19,12 +19,22 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _LARGEST_AREA = 320.0  # points², of the bubble with most parameters
+_REMARK = (
+    "bars: 95 % bootstrap interval over patients · bubble area is proportional to parameters · "
+    "dashed: Pareto front (black rims)"
+)
 
 
 def draw(
-    group: Group, rows: pd.DataFrame, looks: Mapping[tuple[str, str], style.Look]
+    group: Group,
+    rows: pd.DataFrame,
+    looks: Mapping[tuple[str, str], style.Look],
+    width_in: float = style.TWO_COLUMNS_IN,
 ) -> Figure | None:
-    """Two panels that share the Dice axis; None where no architecture has a score."""
+    """Two panels with the same Dice axis; None where no architecture has a score.
+
+    In one column they stand below each other.
+    """
     scored = {
         name: row
         for name, row in scores_by_name(rows).items()
@@ -34,26 +44,34 @@ def draw(
     if not scored:
         return None
     handles = _handles(scored, looks) + style.remarks(group.failures)
+    narrow = width_in < style.TWO_COLUMNS_IN
+    below_in = style.remark_height_in(_REMARK, width_in)
     figure, (left, right) = style.panels(
-        handles, axes_height_in=1.85, left_in=(0.58, 4.02), width_in=(3.06, 3.06), labels_in=0.54
+        handles,
+        axes_height_in=1.6 if narrow else 1.85,
+        left_in=(0.58, 0.58) if narrow else (0.58, 4.02),
+        width_in=(2.84, 2.84) if narrow else (3.06, 3.06),
+        labels_in=0.36,
+        below_in=below_in,
+        total_in=width_in,
+        stacked=narrow,
     )
     _panel(left, scored, "inference_ms", looks, bubbles=True)
     _panel(right, scored, "parameters", looks, bubbles=False)
     left.set_ylabel("mean foreground Dice")
-    left.set_xlabel("inference (ms per case)")
-    right.set_xlabel("parameters")
-    right.tick_params(labelleft=False)
+    left.set_xlabel("inference (ms per case)", labelpad=2)
+    right.set_xlabel("parameters", labelpad=2)
+    if narrow:
+        right.set_ylabel("mean foreground Dice")
+    else:
+        right.tick_params(labelleft=False)
     for axes in (left, right):
         _limits(axes, scored)
     style.bottom_legend(figure, handles)
     labels = [str(handle.get_label()) for handle in handles]
     height_in = float(figure.get_size_inches()[1])
-    style.remark(
-        figure,
-        (style.legend_height_in(labels, style.TWO_COLUMNS_IN) + 0.08) / height_in,
-        "bars: 95 % bootstrap interval over patients · left: bubble area is proportional to "
-        "parameters · dashed: Pareto front (black rims)",
-    )
+    middle_in = style.legend_height_in(labels, width_in) + below_in / 2
+    style.remark(figure, middle_in / height_in, _REMARK)
     style.headline(
         figure, f"{group.title}: Dice against cost", group.subtitle, phantom=group.phantom
     )
@@ -132,6 +150,16 @@ def _panel(
             linewidth=0.9,
             zorder=3,
         )
+        if bubbles:  # whose bubble it is, where colours are not seen
+            axes.plot(
+                row[column],
+                row["dice"],
+                marker=look.marker,
+                markersize=2.6,
+                color="white" if complete else look.colour,
+                markeredgewidth=0,
+                zorder=4,
+            )
 
 
 def _cost_axis(axes: Axes, values: list[float], *, large: bool) -> None:

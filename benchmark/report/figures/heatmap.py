@@ -19,23 +19,27 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _ROW_IN = 0.42
+_BAR_IN, _GAP_IN = 0.55, 0.06
+_LEAST_COLUMN_IN = 0.62  # of an interval in the smallest type that can be read
 
 
-def draw(groups: Sequence[Group], frame: pd.DataFrame) -> Figure:
-    """The heat map of all groups of one source.
+def draw(
+    groups: Sequence[Group], frame: pd.DataFrame, width_in: float = style.TWO_COLUMNS_IN
+) -> Figure | None:
+    """The heat map of all groups of one source; None where it does not fit into one column.
 
     Each group has an axis of its own: numbers are compared down a column, not across.
 
     Args:
         groups: all with the same source.
         frame: the leaderboard.
+        width_in: of the figure; in two columns it grows where the groups ask for more.
     """
     from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
-    from seaborn import light_palette
+    from matplotlib.colors import LinearSegmentedColormap, Normalize
 
     # One hue from light to dark: reads the same in grey and for every kind of colour vision.
-    colours = light_palette("#0B4F8A", as_cmap=True)
+    colours = LinearSegmentedColormap.from_list("dice", ["#f0f4f8", "#0B4F8A"])
     names = _names(groups)
     tables = [scores_by_name(by_group(frame, group)) for group in groups]
     values = [
@@ -47,14 +51,25 @@ def draw(groups: Sequence[Group], frame: pd.DataFrame) -> Figure:
     low = math.floor(20 * min(values, default=0.0)) / 20
     high = math.ceil(20 * max(values, default=1.0)) / 20
     scale = Normalize(low, max(high, low + 0.05))
-    label_in = 0.25 + 0.062 * max(len(row_title(*name)) for name in names)
-    column_in = max(1.05, 0.066 * max(len(line) for group in groups for line in _heading(group)))
-    width_in = max(style.ONE_COLUMN_IN, label_in + len(groups) * (column_in + 0.06) + 0.6)
-    top_in, bottom_in = 0.76, 0.26
+    narrow = width_in < style.TWO_COLUMNS_IN
+    label_in = 0.1 + (0.05 if narrow else 0.062) * max(len(row_title(*name)) for name in names)
+    column_in = (width_in - label_in - _BAR_IN) / len(groups) - _GAP_IN
+    if narrow and column_in < _LEAST_COLUMN_IN:
+        return None
+    if not narrow:
+        # A heading, or an interval, is as wide as it is.
+        lines = [line for group in groups for line in _heading(group)]
+        column_in = max(column_in, 1.05, 0.066 * max(map(len, lines)))
+        width_in = label_in + len(groups) * (column_in + _GAP_IN) + _BAR_IN
+    size = min(6.2, column_in / 0.128)  # that of an interval in bold
+    longest = max(len(line) for group in groups for line in _heading(group))
+    heading_size = min(7.0, 72 * (column_in + _GAP_IN) / (0.57 * longest))
+    most_lines = max(len(_heading(group)) for group in groups)
+    top_in, bottom_in = 0.46 + 0.125 * most_lines, 0.26
     height_in = top_in + bottom_in + _ROW_IN * len(names)
     figure = style.new_figure(width_in, height_in)
     for index, (group, table) in enumerate(zip(groups, tables, strict=True)):
-        left = label_in + index * (column_in + 0.06)
+        left = label_in + index * (column_in + _GAP_IN)
         axes = figure.add_axes(
             (
                 left / width_in,
@@ -63,13 +78,14 @@ def draw(groups: Sequence[Group], frame: pd.DataFrame) -> Figure:
                 _ROW_IN * len(names) / height_in,
             )
         )
-        _column(axes, group, names, table, ScalarMappable(scale, colours))
+        _column(axes, group, names, table, ScalarMappable(scale, colours), size)
+        axes.set_title("\n".join(_heading(group)), fontsize=heading_size, linespacing=1.25, pad=4)
         axes.set_yticks(
             [row + 0.5 for row in range(len(names))],
             [row_title(*name) for name in names] if index == 0 else [""] * len(names),
         )
-        axes.tick_params(axis="y", rotation=0)
-    right = label_in + len(groups) * (column_in + 0.06) + 0.02
+        axes.tick_params(axis="y", labelsize=6 if narrow else 7, pad=2)
+    right = label_in + len(groups) * (column_in + _GAP_IN) + 0.02
     bar = figure.add_axes(
         (right / width_in, bottom_in / height_in, 0.1 / width_in, _ROW_IN * len(names) / height_in)
     )
@@ -86,7 +102,7 @@ def draw(groups: Sequence[Group], frame: pd.DataFrame) -> Figure:
     figure.text(
         0.06 / width_in,
         0.08 / height_in,
-        "[95 % interval over patients]. Compare within a column. Bold: rank 1.",
+        "[95 % interval over n patients]. Compare within a column. Bold: rank 1.",
         fontsize=6,
         color="#444444",
     )
@@ -107,7 +123,7 @@ def _names(groups: Sequence[Group]) -> list[tuple[str, str]]:
 
 def _heading(group: Group) -> list[str]:
     patients = group.cases["patient"].nunique() if not group.cases.empty else 0
-    return [*group.title.split(" · "), f"n = {patients} patients"]
+    return [*group.title.replace(" (", " · (").split(" · "), f"n = {patients}"]
 
 
 def _column(
@@ -116,6 +132,7 @@ def _column(
     names: Sequence[tuple[str, str]],
     table: Any,
     shades: Any,
+    size: float,
 ) -> None:
     import seaborn
 
@@ -134,7 +151,6 @@ def _column(
     )
     axes.grid(visible=False)
     axes.tick_params(length=0)
-    axes.set_title("\n".join(_heading(group)), fontsize=7, linespacing=1.25, pad=4)
     for position, name in enumerate(names):
         row = table.get(name)
         if row is None or math.isnan(row["dice"]):
@@ -152,7 +168,7 @@ def _column(
             text,
             ha="center",
             va="center",
-            fontsize=6.2,
+            fontsize=size,
             fontweight="bold" if row["rank"] is not pd.NA and row["rank"] == 1 else "normal",
             color=_ink(shades.to_rgba(row["dice"])),
             linespacing=1.15,

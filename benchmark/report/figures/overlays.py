@@ -36,9 +36,9 @@ def draw(group: Group) -> Figure | None:
         return None
     names = list(folders)
     columns = 1 + len(names)
-    panel_in = min(1.75, (style.TWO_COLUMNS_IN - 0.42) / columns) if columns <= 6 else 1.13
-    width_in = max(style.ONE_COLUMN_IN, 0.42 + columns * panel_in)
-    panel_in = min(panel_in, (width_in - 0.42) / columns)
+    width_in = style.TWO_COLUMNS_IN
+    panel_in = min(1.75, (width_in - 0.42) / columns)
+    left_in = 0.38 + (width_in - 0.42 - columns * panel_in) / 2
     colours = style.class_colours(group.classes)
     handles = overlay_handles(group, colours)
     bottom_in = 0.2 + style.legend_height_in([str(item.get_label()) for item in handles], width_in)
@@ -56,7 +56,7 @@ def draw(group: Group) -> Figure | None:
         for column in range(columns):
             axes = figure.add_axes(
                 (
-                    (0.38 + column * panel_in) / width_in,
+                    (left_in + column * panel_in) / width_in,
                     1 - (top_in + (row + 1) * panel_in - 0.02) / height_in,
                     (panel_in - 0.04) / width_in,
                     (panel_in - 0.04) / height_in,

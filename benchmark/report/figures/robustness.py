@@ -21,11 +21,9 @@ def write_robustness_figures(
     folder: Path, found: Sequence[Curves], formats: Sequence[str] = style.FORMATS
 ) -> list[Path]:
     """Draw the curves of every group; returns the paths."""
-    import matplotlib
-
     looks = style.looks(name for one in found for name in one.group.names)
     paths: list[Path] = []
-    with matplotlib.rc_context(dict(style.RC)):
+    with style.drawing():
         for one in found:
             paths += style.save(draw(one, looks), folder, f"robustness_{one.group.slug}", formats)
     return paths
@@ -87,8 +85,9 @@ def _panel(axes: Axes, one: Curves, kind: str, looks: Mapping[tuple[str, str], s
             color=look.colour, alpha=0.13, linewidth=0,
         )  # fmt: skip
         axes.plot(
-            mine["severity"], mine["dice"], color=look.colour, marker=look.marker, markersize=3.4
-        )
+            mine["severity"], mine["dice"], color=look.colour, linestyle=look.dashes,
+            marker=look.marker, markersize=3.4,
+        )  # fmt: skip
     ticks = [0, *one.severities]
     axes.set_xticks(ticks, ["–", *(f"{told['levels'][grade - 1]:g}" for grade in one.severities)])
     axes.set_xlim(-0.25, max(ticks) + 0.25)
@@ -100,7 +99,7 @@ def _handles(one: Curves, looks: Mapping[tuple[str, str], style.Look]) -> list[A
     from matplotlib.lines import Line2D
 
     return [
-        Line2D([], [], color=looks[name].colour, marker=looks[name].marker, markersize=3.6,
-               label=row_title(*name))
+        Line2D([], [], color=looks[name].colour, linestyle=looks[name].dashes,
+               marker=looks[name].marker, markersize=3.6, label=row_title(*name))
         for name in one.names
     ]  # fmt: skip

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _MANY_POINTS = 1500
 _SIZES = {"^": 1.5, "v": 1.5, "D": 0.9}  # markers of equal area look unequal
 _ALL = "all classes"
+_APART = 0.18  # of a cluster, before those of regions
 
 
 def draw(
@@ -29,6 +30,8 @@ def draw(
     tiers: Mapping[tuple[str, str], int] = MappingProxyType({}),
 ) -> Figure | None:
     """One cluster of boxes per class and one for the mean of a case; None without scores.
+
+    Regions (unions of classes) stand apart on a grey ground: they are part of no mean.
 
     Boxes hold the middle half of the cases, whiskers reach the furthest case within 1.5 times
     the box's height (Tukey 1977). Cases whose structure was missed or invented have Dice 0; so as
@@ -40,6 +43,9 @@ def draw(
         return None
     names = [name for name in group.names if (points["name"] == name).any()]
     clusters = list(dict.fromkeys(points["cluster"]))
+    regions = [name for name in clusters if name in group.region_names]
+    first_region = len(clusters) - len(regions)
+    places = [position + _APART * (position >= first_region) for position in range(len(clusters))]
     low = _lower_limit(points)
     strip = 0.13 * (1 - low) if low > 0 and points["zero"].any() else 0.0
     handles = _handles(group, names, looks, tiers, crosses=bool(strip))
@@ -47,7 +53,7 @@ def draw(
         handles, axes_height_in=2.05, left_in=(0.54,), width_in=(6.58,), labels_in=0.33
     )
     width = min(0.3, 0.82 / len(names))
-    for position, cluster in enumerate(clusters):
+    for position, cluster in zip(places, clusters, strict=True):
         for index, name in enumerate(names):
             chosen = points[(points["cluster"] == cluster) & (points["name"] == name)]
             centre = position + (index - (len(names) - 1) / 2) * width
@@ -59,15 +65,22 @@ def draw(
     ticks = [tick for tick in axes.get_yticks() if low - 1e-9 <= tick <= 1]
     extra = [low - 0.6 * strip] if strip else []
     axes.set_yticks(extra + ticks, ["0"] * len(extra) + [f"{tick:.2g}" for tick in ticks])
-    axes.set_xlim(-0.5, len(clusters) - 0.5)
+    axes.set_xlim(-0.5, places[-1] + 0.5)
     axes.set_xticks(
-        range(len(clusters)),
-        [f"{style.words(cluster)}\n{_count(points, cluster)}" for cluster in clusters],
+        places,
+        [
+            f"{style.words(cluster)}{' (union)' * (cluster in regions)}\n{_count(points, cluster)}"
+            for cluster in clusters
+        ],
     )
     axes.tick_params(axis="x", length=0)
     axes.grid(visible=False, axis="x")
-    for edge in range(1, len(clusters)):
-        axes.axvline(edge - 0.5, color="#cccccc", linewidth=0.6)
+    for edge in (place - 0.5 for place in places[1:first_region]):
+        axes.axvline(edge, color="#cccccc", linewidth=0.6)
+    if regions:
+        begin = places[first_region] - 0.5
+        axes.axvspan(begin, places[-1] + 0.5, color="#f3f3f3", zorder=0, linewidth=0)
+        axes.axvline(begin - _APART / 2, color="#888888", linewidth=0.8)
     axes.set_ylabel("Dice per case")
     style.bottom_legend(figure, handles)
     style.headline(figure, f"{group.title}: Dice by class", group.subtitle, phantom=group.phantom)
@@ -81,6 +94,9 @@ def _points(group: Group) -> pd.DataFrame:
     parts = [classes[classes["class"] == name] for name in group.classes]
     if len(group.classes) != 1:
         parts.append(means)
+    if len(group.regions):
+        unions = class_scores(group.regions)
+        parts += [unions[unions["class"] == name] for name in group.region_names]
     frame = pd.concat([part for part in parts if not part.empty] or [means], ignore_index=True)
     return pd.DataFrame(
         {
@@ -112,6 +128,7 @@ def _box(axes: Axes, chosen: pd.DataFrame, centre: float, width: float, look: st
         boxprops={
             "facecolor": style.lighter(look.colour, 0.7),
             "edgecolor": look.colour,
+            "hatch": look.hatch,
             "linewidth": 0.9,
         },
         medianprops={"color": "black", "linewidth": 1.2, "solid_capstyle": "butt"},
@@ -167,16 +184,14 @@ def _handles(
     crosses: bool,
 ) -> list[Any]:
     from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
 
-    handles = [
-        Line2D(
-            [],
-            [],
-            color=looks[name].colour,
-            marker=looks[name].marker,
-            markersize=4.5,
-            linewidth=5,
-            alpha=0.95,
+    handles: list[Any] = [
+        Patch(
+            facecolor=style.lighter(looks[name].colour, 0.7),
+            edgecolor=looks[name].colour,
+            hatch=looks[name].hatch,
+            linewidth=0.9,
             label=row_title(*name) + (f" (tier {tiers[name]})" if name in tiers else ""),
         )
         for name in names

@@ -24,9 +24,17 @@ if TYPE_CHECKING:
 
 _LEFT_IN, _TOP_IN, _GAP_IN = 0.62, 0.62, 0.26
 _BLOB = 0.42  # widest radius in ranks, of a share of 1
+_REMARK = (
+    "blob: area ∝ share of 1,000 draws of patients · bar: 95 % of them, tick: median · "
+    "white mark: rank in the table · τ: Kendall's, median [95 %]"
+)
 
 
-def draw(found: Sequence[Ranking], looks: Mapping[Name, style.Look]) -> Figure | None:
+def draw(
+    found: Sequence[Ranking],
+    looks: Mapping[Name, style.Look],
+    width_in: float = style.TWO_COLUMNS_IN,
+) -> Figure | None:
     """A row of panels per group, a column per scheme; None where nothing was ranked by Dice.
 
     The area of a blob is proportional to the share of draws with that rank; the bar spans 95 % of
@@ -35,53 +43,59 @@ def draw(found: Sequence[Ranking], looks: Mapping[Name, style.Look]) -> Figure |
     Args:
         found: rankings of groups of one source.
         looks: colours and markers.
+        width_in: of the figure.
     """
+    narrow = width_in < style.TWO_COLUMNS_IN
     shown = [one for one in found if one.metric == "dice"]
     groups = list({id(one.group): one.group for one in shown}.values())
     if not groups:
         return None
     names = list(dict.fromkeys(name for one in shown for name in one.names))
     handles = _handles(names, looks)
-    width_in = style.TWO_COLUMNS_IN
     labels = [str(handle.get_label()) for handle in handles]
-    bottom_in = style.legend_height_in(labels, width_in) + 0.2
+    remark_in = style.remark_height_in(_REMARK, width_in)
+    bottom_in = style.legend_height_in(labels, width_in) + remark_in
+    gap_in, space_in = (_GAP_IN + 0.1, 0.05) if narrow else (_GAP_IN, 0.1)
+    top_in = _TOP_IN + (0.1 if narrow else 0.0)
     panel_in = (width_in - _LEFT_IN - 0.08) / len(SCHEMES)
     rows_in = [
         max(0.75, 0.19 * max(len(one.names) for one in shown if one.group is group))
         for group in groups
     ]
-    height_in = _TOP_IN + sum(rows_in) + _GAP_IN * len(groups) + bottom_in
+    height_in = top_in + sum(rows_in) + gap_in * len(groups) + bottom_in
     figure = style.new_figure(width_in, height_in)
-    down_in = _TOP_IN
+    down_in = top_in
     for row, (group, row_in) in enumerate(zip(groups, rows_in, strict=True)):
         for column, scheme in enumerate(SCHEMES):
             axes = figure.add_axes(
                 (
                     (_LEFT_IN + column * panel_in) / width_in,
                     1 - (down_in + row_in) / height_in,
-                    (panel_in - 0.1) / width_in,
+                    (panel_in - space_in) / width_in,
                     row_in / height_in,
                 )
             )
             one = next(
                 one for one in shown if one.group is group and one.stability.scheme == scheme
             )
-            _panel(axes, one, looks, size_in=(panel_in - 0.1, row_in))
+            _panel(axes, one, looks, size_in=(panel_in - space_in, row_in))
             if column == 0:
-                lines = [*group.title.split(" · "), f"n = {one.patients}", "rank"]
+                title = group.title.replace(" (", " · (")  # the release below the dataset
+                lines = [*title.split(" · "), f"n = {one.patients}", "rank"]
                 axes.set_ylabel("\n".join(lines), fontsize=6.5)
             else:
                 axes.tick_params(labelleft=False)
             if row == 0:
-                axes.set_title(SCHEME_TITLES[scheme], fontsize=7, pad=3)
-        down_in += row_in + _GAP_IN
+                title = SCHEME_TITLES[scheme]
+                axes.set_title(
+                    title.replace(" then ", "\nthen ") if narrow else title,
+                    fontsize=5.8 if narrow else 7,
+                    pad=3,
+                )
+        down_in += row_in + gap_in
     style.bottom_legend(figure, handles)
-    style.remark(
-        figure,
-        (bottom_in - 0.1) / height_in,
-        "blob: area ∝ share of 1,000 draws of patients · bar: 95 % of them, tick: median · "
-        "white mark: rank in the table · τ: Kendall's, median [95 %]",
-    )
+    middle_in = bottom_in - remark_in / 2
+    style.remark(figure, middle_in / height_in, _REMARK)
     phantom = groups[0].phantom
     style.headline(
         figure,
@@ -142,7 +156,13 @@ def _panel(
     axes.set_yticks(range(1, count + 1) if count <= 8 else range(1, count + 1, 2))
     axes.set_xticks([])
     median, worst, best = (number(value, 2) for value in one.tau)
-    axes.set_xlabel(f"τ {median} [{worst}, {best}]", fontsize=6.2, labelpad=1.5)
+    spread = f"[{worst}, {best}]"
+    tight = across_in < 0.8
+    axes.set_xlabel(
+        f"τ {median}\n{spread}" if tight else f"τ {median} {spread}",
+        fontsize=5.2 if tight else 6.2,
+        labelpad=1.5,
+    )
 
 
 def _handles(names: Sequence[Name], looks: Mapping[Name, style.Look]) -> list[Any]:

@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 _MARKERS_PER_LINE = 6
 
 
-def draw(group: Group, looks: Mapping[tuple[str, str], style.Look]) -> Figure | None:
-    """Three panels; None where no run wrote an epoch.
+def draw(
+    group: Group,
+    looks: Mapping[tuple[str, str], style.Look],
+    width_in: float = style.TWO_COLUMNS_IN,
+) -> Figure | None:
+    """Three panels, in one column below each other; None where no run wrote an epoch.
 
     A thin line is a run, a thick one the mean of an architecture's runs (over the epochs that all
     of them reached). Over time there are only runs: their epochs do not fall together.
@@ -27,12 +31,15 @@ def draw(group: Group, looks: Mapping[tuple[str, str], style.Look]) -> Figure | 
     if epochs.empty:
         return None
     handles = _handles(group, looks)
+    narrow = width_in < style.TWO_COLUMNS_IN
     figure, (loss, dice, clock) = style.panels(
         handles,
-        axes_height_in=1.6,
-        left_in=(0.5, 2.93, 5.32),
-        width_in=(1.82, 1.82, 1.82),
-        labels_in=0.37,
+        axes_height_in=1.3 if narrow else 1.6,
+        left_in=(0.5, 0.5, 0.5) if narrow else (0.5, 2.93, 5.32),
+        width_in=(2.92, 2.92, 2.92) if narrow else (1.82, 1.82, 1.82),
+        labels_in=0.41 if narrow else 0.37,
+        total_in=width_in,
+        stacked=narrow,
     )
     longest = float(epochs["elapsed_s"].max()) if epochs["elapsed_s"].notna().any() else 0.0
     unit, name_of_unit = (3600.0, "h") if longest > 3 * 3600 else (60.0, "min")
@@ -47,6 +54,8 @@ def draw(group: Group, looks: Mapping[tuple[str, str], style.Look]) -> Figure | 
         _curves(loss, mine, "epoch", "loss", 1.0, look, turn)
         _curves(dice, mine, "epoch", "validation_dice", 1.0, look, turn)
         _curves(clock, mine, "elapsed_s", "validation_dice", unit, look, turn)
+    for axes in (loss, dice, clock):
+        axes.xaxis.labelpad = 2
     loss.set(xlabel="epoch", ylabel="training loss")
     dice.set(xlabel="epoch", ylabel="validation Dice")
     clock.set(xlabel=f"training time ({name_of_unit})", ylabel="validation Dice")
@@ -73,6 +82,7 @@ def _curves(
             run[across] / unit,
             run[column],
             color=look.colour,
+            linestyle=look.dashes,
             linewidth=1.3 if alone else 0.6,
             alpha=1.0 if alone else 0.55,
             marker=look.marker if alone else None,
@@ -86,6 +96,7 @@ def _curves(
         table.index,
         table.mean(axis=1),
         color=look.colour,
+        linestyle=look.dashes,
         linewidth=1.6,
         marker=look.marker,
         markersize=3.2,
@@ -128,6 +139,7 @@ def _handles(group: Group, looks: Mapping[tuple[str, str], style.Look]) -> list[
                 [],
                 [],
                 color=look.colour,
+                linestyle=look.dashes,
                 marker=look.marker,
                 markersize=3.6,
                 label=f"{row_title(*name)} (n = {done} run{'s' * (done != 1)})",

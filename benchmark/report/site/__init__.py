@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def write_site(
-    material: Material, *, written: Iterable[Path], mlflow: Mapping[str, str], cache: Path
+    material: Material, *, written: Iterable[Path], mlflow: Mapping[str, str]
 ) -> list[Path]:
     """Write the page, the rules it links to, and the pictures of its cases.
 
@@ -24,7 +24,6 @@ def write_site(
         material: What the page is made from.
         written: The other files of the report, to be linked to.
         mlflow: Address of runs in MLflow by their keys, as far as known.
-        cache: Folder that keeps a library that takes a second to make.
 
     Returns:
         The paths, the page first.
@@ -32,5 +31,5 @@ def write_site(
     from benchmark.report.site.cases import write_cases
     from benchmark.report.site.page import write_page
 
-    page = write_page(material, written=written, mlflow=mlflow, cache=cache)
+    page = write_page(material, written=written, mlflow=mlflow)
     return [*page, *write_cases(material)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from benchmark.report import cells
 from benchmark.report.clinical import ENDPOINTS, main_rows
 from benchmark.report.groups import Group, Run, row_title
 from benchmark.report.leaderboard import by_group
-from benchmark.report.site.material import Material, row_id
+from benchmark.report.site.material import Material
 
 # Columns whose numbers do not depend on what a reader chooses: heading, column of the leaderboard,
 # how it is printed.
@@ -23,7 +24,8 @@ COSTS = (
     ("Training", "train_s", cells.duration),
     ("Inference (ms/case)", "inference_ms", cells.significant),
     ("Latency (ms/patch)", "latency_ms", cells.significant),
-    ("Memory (MiB)", "peak_mib", lambda value: cells.number(value, 0)),
+    ("Memory (MiB)", "peak_rss_mib", lambda value: cells.number(value, 0)),
+    ("GPU memory (MiB)", "peak_device_mib", lambda value: cells.number(value, 0)),
     ("SD seeds", "seed_sd", lambda value: cells.number(value, cells.SD_DIGITS)),
     ("SD folds", "fold_sd", lambda value: cells.number(value, cells.SD_DIGITS)),
 )
@@ -38,17 +40,19 @@ def board_parts(material: Material, group: Group, mlflow: Mapping[str, str]) -> 
         mlflow: Address of each run in MLflow by its key, as far as known.
 
     Returns:
-        ``columns`` (heading and id of each cost), ``clinical`` (heading of the agreement, or null)
-        and ``rows``: scored ones in the order of the leaderboard, then one for each failed run.
+        ``columns`` (heading and id of each cost), ``clinical`` (heading of the agreement, or null),
+        ``mixed``, ``protocols``, ``notes`` and ``rows``: scored ones in the order of the
+        leaderboard, then one for each failed run.
     """
     frame = material.rows(group)
-    frame = frame.assign(peak_mib=frame["peak_device_mib"].fillna(frame["peak_rss_mib"]))
     shown = [column for column in COSTS if frame[column[1]].notna().any()]
     agreement = main_rows(by_group(material.agreement, group))
     of_name = {(row["architecture"], row["variant"]): row for _, row in agreement.iterrows()}
     return {
         "columns": [{"id": name, "title": heading} for heading, name, _ in shown],
         "clinical": _clinical_heading(agreement),
+        "mixed": group.mixed,
+        "protocols": [{"hash": key, "protocol": dict(p)} for key, p in group.protocols.items()],
         "notes": cells.footers(material.rows(group), group),
         "rows": [
             _scored(row, of_name, shown) | _behind(material, group.of(_name(row)), mlflow)
@@ -62,13 +66,14 @@ def board_parts(material: Material, group: Group, mlflow: Mapping[str, str]) -> 
 def _scored(row: pd.Series[Any], agreement: Mapping[Any, Any], shown: Any) -> dict[str, Any]:
     name = _name(row)
     return {
-        "id": row_id(name),
+        "id": row_title(*name),
         "title": row_title(*name),
         "status": row["status"],
         "tier": _number(row["tier"]),
         "rank": _number(row["rank"]),
         "ranks": cells.rank_interval(row),
-        "best": cells.p_best(row),
+        "best": [_number(row["p_best"]), cells.p_best(row)],
+        "outcomes": {name: _number(row[name]) for name in ("scored", "excluded", "failed")},
         "costs": {
             column: [_number(row[column]), printed(row[column])] for _, column, printed in shown
         },
@@ -78,7 +83,7 @@ def _scored(row: pd.Series[Any], agreement: Mapping[Any, Any], shown: Any) -> di
 
 def _failed(row: pd.Series[Any]) -> dict[str, Any]:
     return {
-        "id": row_id(_name(row)),
+        "id": row_title(*_name(row)),
         "title": f"{row_title(*_name(row))}, fold {row['fold']}, seed {row['seed']}",
         "status": row["status"],
         "error": row["error"],
@@ -117,6 +122,7 @@ def _agreement(row: Any) -> dict[str, Any] | None:
 def _behind(material: Material, runs: list[Run], mlflow: Mapping[str, str]) -> dict[str, Any]:
     """The runs of a row with their files, and how to make them again."""
     return {
+        "external": runs[0].external,
         "runs": [_run(material, run, mlflow) for run in runs],
         "reproduce": reproduce(runs, material.records),
     }
@@ -133,8 +139,8 @@ def _run(material: Material, run: Run, mlflow: Mapping[str, str]) -> dict[str, A
     spec = {key: value for key, value in record["spec"].items() if key != "protocol"}
     return {
         "key": run.key,
-        "fold": run.fold,
-        "seed": run.seed,
+        "fold": None if run.external else run.fold,
+        "seed": None if run.external else run.seed,
         "status": run.status,
         "dice": _number((record.get("summary") or {}).get("dice", math.nan)),
         "files": files,
@@ -144,35 +150,42 @@ def _run(material: Material, run: Run, mlflow: Mapping[str, str]) -> dict[str, A
 
 
 def _relative(path: Path, folder: Path) -> str:
-    """Where a file of the results lies as the page sees it; both are below one folder."""
-    return "../" + path.resolve().relative_to(folder.resolve().parent).as_posix()
+    """Where a file lies as the page sees it, whatever links lead to either."""
+    return Path(os.path.relpath(path, folder)).as_posix()
 
 
-def reproduce(runs: list[Run], records: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """The commands that make a row again, on the commit that made it."""
+def reproduce(runs: list[Run], records: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """How to make a row again: ``commands``, and a ``note`` on what they leave open."""
     first = runs[0]
     if first.external:
-        return [
-            f"python -m benchmark evaluate --help  # masks of {first.architecture}, made elsewhere"
-        ]
-    git = (records[first.key].get("environment") or {}).get("git") or {}
-    commits = sorted(
-        {
-            str(((records[run.key].get("environment") or {}).get("git") or {}).get("commit"))[:12]
-            for run in runs
-        }
-        - {"None"}
-    )
-    axes = [f"architecture={first.architecture}", f"dataset={first.dataset}"]
-    axes += [f"fold={'|'.join(str(fold) for fold in sorted({run.fold for run in runs}))}"]
-    axes += [f"seed={'|'.join(str(seed) for seed in sorted({run.seed for run in runs}))}"]
-    checkout = [f"git checkout {commits[0]}"] if len(commits) == 1 else []
-    if git.get("dirty"):
-        checkout = [f"{line}  # with changes that were not committed" for line in checkout]
+        return {"commands": [], "note": "Predicted elsewhere and only scored here."}
+    if first.tuned:
+        return {"commands": [], "note": "A recipe that was searched for: see the specification."}
+    states = [(records[run.key].get("environment") or {}).get("git") or {} for run in runs]
+    commits = sorted({str(state["commit"])[:12] for state in states if state.get("commit")})
+    axes: dict[str, list[Any]] = {
+        "architecture": [first.architecture],
+        "dataset": [first.dataset],
+        "fold": sorted({run.fold for run in runs}),
+        "seed": sorted({run.seed for run in runs}),
+    }
+    only = ",".join(f"{axis}={'|'.join(map(str, values))}" for axis, values in axes.items())
     profile = f" --profile {first.profile}" if first.profile else ""
     data = "--data phantom" if first.source == "phantom" else "--data-root DIR"
-    command = f"python -m benchmark run experiments.yaml{profile} {data}"
-    return [*checkout, f"{command} --only '{','.join(axes)}'"]
+    notes = ["With the experiment file of this comparison, of which these are the runs."]
+    if first.variant:
+        notes.append("Rows of one architecture that differ in options are made together.")
+    if len(commits) > 1:
+        notes.append("The runs were made by several commits; each record names its own.")
+    if any(state.get("dirty") for state in states):
+        notes.append("Some were made with changes that had not been committed.")
+    return {
+        "commands": [
+            *(f"git checkout {commit}" for commit in commits[:1]),
+            f"python -m benchmark run experiments.yaml{profile} {data} --only '{only}'",
+        ],
+        "note": " ".join(notes),
+    }
 
 
 def _number(value: Any) -> float | int | None:

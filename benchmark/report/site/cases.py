@@ -16,9 +16,10 @@ import pandas as pd
 from benchmark.records import write_atomic
 from benchmark.report import style
 from benchmark.report.excerpts import Image, files_of, keep_labels, read_excerpt
-from benchmark.report.groups import Group, Run
-from benchmark.report.leaderboard import case_scores, class_scores
-from benchmark.report.site.material import Name, row_id
+from benchmark.report.groups import Group, Run, row_title
+from benchmark.report.leaderboard import case_scores
+from benchmark.report.site.material import Name
+from benchmark.report.site.scores import SPLITS
 
 if TYPE_CHECKING:
     from benchmark.report.site.material import Material
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 FOLDER = "cases"
 DIGITS = 4
 # What tells cases apart besides their patient, as `cases.csv` has it.
-TRAITS = ("phase", "group", "view", "quality")
+TRAITS = {"phase": "Phase", **SPLITS}
 
 _FORMAT = 1  # to be raised when files must be written anew though no picture has changed
 _OTHER_GRID = "pictures of this run show another part of the case"
@@ -40,8 +41,8 @@ def case_parts(material: Material) -> dict[str, Any]:
 
     Returns:
         Per slug, columns of equal length: ``case``, ``patient``, ``pictures`` (1 where there is a
-        file of :func:`write_cases`), ``traits`` (those of :data:`TRAITS` that any case has) and
-        ``dice``, by row the ``mean`` and each class, averaged over the runs that tested the case,
+        file of :func:`write_cases`), ``traits`` (``title`` and ``values`` of those that cases
+        have), ``dice``, by row the ``mean`` over classes and over the runs that tested the case,
         None where there is none. Besides, ``classes`` (name, words, label, colour) and the colours
         of ``errors``.
     """
@@ -49,10 +50,11 @@ def case_parts(material: Material) -> dict[str, Any]:
 
 
 def _part(group: Group) -> dict[str, Any]:
-    row = ["architecture", "variant"]
     scores = case_scores(group.cases)
-    means = _columns(scores, row)
-    classes = _columns(class_scores(group.cases), [*row, "class"])
+    means = {
+        name: part.set_index("case")["dice"]
+        for name, part in scores.groupby(["architecture", "variant"])
+    }
     known = group.cases.drop_duplicates("case").set_index("case").sort_index()
     overall = scores.groupby("case")["dice"].mean().reindex(known.index)
     # Stable: ties keep the order of their names, and cases without a score come last.
@@ -60,17 +62,18 @@ def _part(group: Group) -> dict[str, Any]:
     known = known.loc[order]
     stored = _stored(files_of(group))
     said = {name: known[name].astype(object).fillna("") for name in TRAITS if name in known}
-    traits = {name: [str(value) for value in column] for name, column in said.items()}
+    traits = {
+        name: {"title": TRAITS[name], "values": [str(value) for value in column]}
+        for name, column in said.items()
+        if (column != "").any()
+    }
     return {
         "case": [str(name) for name in order],
         "patient": [str(name) for name in known["patient"]],
-        "traits": {name: column for name, column in traits.items() if any(column)},
+        "traits": traits,
         "pictures": [int(name in stored) for name in order],
         "dice": {
-            row_id(name): {
-                "mean": _listed(means.get(name), order),
-                **{one: _listed(classes.get((*name, one)), order) for one in group.classes},
-            }
+            row_title(*name): {"mean": _listed(means[name], order)}
             for name in group.names
             if name in means
         },
@@ -83,14 +86,7 @@ def _part(group: Group) -> dict[str, Any]:
     }
 
 
-def _columns(scores: pd.DataFrame, keys: list[str]) -> dict[Any, pd.Series[float]]:
-    """Dice by case, for each combination of some columns."""
-    return {key: part.set_index("case")["dice"] for key, part in scores.groupby(keys)}
-
-
-def _listed(scores: pd.Series[float] | None, order: pd.Index[Any]) -> list[float | None]:
-    if scores is None:
-        return [None] * len(order)
+def _listed(scores: pd.Series[float], order: pd.Index[Any]) -> list[float | None]:
     return [_number(value) for value in scores.reindex(order)]
 
 
@@ -160,7 +156,7 @@ def _write_case(path: Path, group: Group, case: str, sources: Sources, scores: R
     stored = {name: file.read_bytes() for name, (_, file) in sources.items()}
     rows = [
         {
-            "id": row_id(name),
+            "id": row_title(*name),
             "run": run.key,
             "fold": run.fold,
             "seed": run.seed,

@@ -50,8 +50,7 @@ def published(source: Mapping[str, Any]) -> list[dict[str, Any]]:
         Rows with ``method``; ``what`` (``mean``, a class or endpoint) and ``title``, the same in
         words; ``phase`` (empty for all); ``metric``; ``printed`` and ``unit`` as in the source;
         ``value``, the number in the unit of our tables (Dice and IoU from 0 to 1); and
-        ``citation``, ``url``, ``read`` (where in the source), ``setting``, ``caveat`` and ``year``
-        (None where the source gives none).
+        ``citation``, ``url``, ``read`` (where in the source), ``setting`` and ``caveat``.
     """
     rows = []
     for method, what, phase, metric, printed, unit in source["results"]:
@@ -67,7 +66,6 @@ def published(source: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "unit": unit,
                 "value": round(float(printed) / 100, 6) if percent else float(printed),
                 **{name: source[name] for name in _SOURCE},
-                "year": source.get("year"),
             }
         )
     return rows

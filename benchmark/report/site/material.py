@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.report import style
-from benchmark.report.groups import Group, row_title
+from benchmark.report.groups import Group
 from benchmark.report.leaderboard import by_group
 
 if TYPE_CHECKING:
@@ -51,8 +51,3 @@ class Material:
     def rows(self, group: Group) -> pd.DataFrame:
         """The rows of a group in the leaderboard."""
         return by_group(self.frame, group)
-
-
-def row_id(name: Name) -> str:
-    """A word for a row of the leaderboard that is one in HTML, in file names and in JSON."""
-    return row_title(*name)

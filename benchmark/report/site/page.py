@@ -16,14 +16,14 @@ from markupsafe import Markup
 import datasets
 from benchmark import __version__
 from benchmark.records import write_atomic
-from benchmark.report.cells import PHANTOM
+from benchmark.report.cells import PHANTOM, TIERS
 from benchmark.report.groups import Group, row_title
 from benchmark.report.site.board import board_parts
 from benchmark.report.site.cases import case_parts
 from benchmark.report.site.charts import chart_parts
 from benchmark.report.site.libraries import datatables_css, libraries_html
 from benchmark.report.site.literature import literature_parts
-from benchmark.report.site.material import RULES, Material, row_id
+from benchmark.report.site.material import RULES, Material
 from benchmark.report.site.scores import score_parts
 
 PAGE = "index.html"
@@ -31,14 +31,13 @@ SCRIPTS = ("page", "board_rows", "board", "charts", "cases_paint", "cases_viewer
 STYLES = ("page", "board", "charts", "cases")
 
 METHOD = (
-    "Every row of a table was trained on the same patients, with the same budget, loss, optimiser "
-    "and augmentation, and tested on patients that it has never seen; scores are computed on the "
-    "grid and spacing of the original files. The Dice of a row is the mean over the classes of a "
-    "case, the cases of a patient and then the patients, with a 95 % bootstrap interval over "
-    "patients. Two rows are in different tiers if a paired randomisation test over patients, "
-    "adjusted for all pairs (Holm), tells them apart at 5 %. A structure that is absent from truth "
-    "and prediction has no score; one that is missed or invented scores 0."
-)
+    "Rows of one table that were trained here saw the same patients, with the same budget, "
+    "optimiser, loss and augmentation unless a row or a note says otherwise, and were tested on "
+    "patients that they had never seen; scores are computed on the grid and spacing of the "
+    "original files. The Dice of a row is the mean over the classes of a case, the cases of a "
+    "patient and then the patients, with a 95 % bootstrap interval over patients. A structure that "
+    "is absent from truth and prediction has no score; one that is missed or invented scores 0. "
+) + TIERS
 # What lies beside the page, by what it is.
 TABLES = (
     ("Leaderboard", "leaderboard"),
@@ -48,10 +47,13 @@ TABLES = (
     ("Rank stability", "stability"),
     ("Ranks over datasets", "across"),
     ("Errors", "errors"),
+    ("Errors by kind", "errors_by_kind"),
     ("Worst cases", "worst_cases"),
     ("Other data", "generalisation"),
+    ("Other data, by subgroup", "generalisation_subgroups"),
     ("Robustness", "robustness"),
     ("Scores of every case", "cases"),
+    ("For challengeR", "challenger"),
 )
 
 
@@ -60,7 +62,6 @@ def write_page(
     *,
     written: Iterable[Path],
     mlflow: Mapping[str, str],
-    cache: Path,
 ) -> list[Path]:
     """Write ``index.html`` and the rules it links to.
 
@@ -68,11 +69,12 @@ def write_page(
         material: What the page is made from.
         written: The other files of the report.
         mlflow: Address of runs in MLflow by their keys, as far as known.
-        cache: Folder that keeps a library that takes a second to make.
 
     Returns:
         The paths of both files.
     """
+    import matplotlib
+
     charts, cases = chart_parts(material), case_parts(material)
     literature = literature_parts(material)
     groups = [
@@ -84,15 +86,14 @@ def write_page(
         }
         for group in material.groups
     ]
-    # A map of one dataset shows what its table does.
-    across = {"charts": charts["across"]} if len(groups) > 1 else {}
+    across = {"charts": charts["across"]}
     page = _template().render(
         title="Heart segmentation leaderboard",
         summary=_summary(material.groups),
         phantoms=_phantoms(material.groups),
         phantom_note=PHANTOM,
         groups=groups,
-        across=across,
+        across=bool(across["charts"]),
         method=METHOD,
         data=_data(material.groups),
         files=_files(material.folder, written),
@@ -101,7 +102,7 @@ def write_page(
         page=Markup(to_script({"groups": groups, "across": across})),
         style=Markup("\n".join([datatables_css(), *_texts(STYLES, "css")])),
         script=Markup("\n".join(_texts(SCRIPTS, "js"))),
-        libraries=Markup(libraries_html(cache)),
+        libraries=Markup(libraries_html(Path(matplotlib.get_cachedir()))),
     )
     path = material.folder / PAGE
     write_atomic(path, page)
@@ -119,10 +120,9 @@ def group_parts(material: Material, group: Group, mlflow: Mapping[str, str]) -> 
         "phantom": group.phantom,
         "names": [
             {
-                "id": row_id(name),
+                "id": row_title(*name),
                 "title": row_title(*name),
                 "colour": material.looks[name].colour,
-                "marker": material.looks[name].marker,
             }
             for name in group.names
         ],
@@ -152,9 +152,10 @@ def _texts(names: Sequence[str], kind: str) -> list[str]:
 
 def _summary(groups: Sequence[Group]) -> str:
     runs = sum(not run.external for group in groups for run in group.runs)
-    rows = len({run.architecture for group in groups for run in group.runs})
+    rows = len({run.architecture for group in groups for run in group.runs if not run.external})
     where = ", ".join(dict.fromkeys(group.title for group in groups))
-    return f"{rows} architectures, {runs} runs: {where}."
+    said = f"{rows} architecture{'s' * (rows != 1)}, {runs} run{'s' * (runs != 1)}"
+    return f"{said}: {where}."
 
 
 def _phantoms(groups: Sequence[Group]) -> str:

@@ -7,6 +7,7 @@ leaderboard (a case over its classes and runs, a patient over its cases, a row o
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from benchmark.report import style
-from benchmark.report.groups import Group
-from benchmark.report.site.material import row_id
-from benchmark.statistics.comparison import draw_weights
+from benchmark.report.groups import Group, row_title
+from benchmark.statistics.comparison import DRAWS, draw_weights
 
 Floats = npt.NDArray[np.float64]
 
-DRAWS = 10_000
 MEAN = "mean"
 ALL = "all"
 METRICS = ("dice", "iou", "hd95_mm", "nsd")
@@ -93,18 +92,16 @@ def _scores(
         for subgroup, in_subgroup in of_subgroup.items():
             chosen = in_phase & in_subgroup
             for (name, structure), cells in _cells(table, patients, chosen, seed):
-                found.setdefault(row_id(name), {})[f"{structure}|{phase}|{subgroup}"] = cells
+                found.setdefault(row_title(*name), {})[f"{structure}|{phase}|{subgroup}"] = cells
     return found
 
 
+@dataclass(frozen=True)
 class _Table:
     """Scores of every row and structure: ``values[metric]`` is ``(cases, columns)``."""
 
-    def __init__(
-        self, columns: list[tuple[tuple[str, str], str]], values: dict[str, Floats]
-    ) -> None:
-        self.columns = columns
-        self.values = values
+    columns: list[tuple[tuple[str, str], str]]
+    values: dict[str, Floats]
 
 
 def _table(group: Group, facts: pd.DataFrame) -> _Table:

@@ -8,6 +8,7 @@ them: the page gives its own by the names of the styles ``front``, ``interval``,
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from benchmark.report.site.charts import clock, costs, heatmap, stability, training
@@ -35,6 +36,8 @@ def chart_parts(material: Material) -> dict[str, Any]:
             clock.chart(material, group),
         ]
         parts[group.slug] = [one for one in drawn if one is not None]
-    sources = sorted({group.source for group in material.groups})
-    parts["across"] = [heatmap.chart(material, source) for source in sources]
+    datasets = {(group.source, group.dataset) for group in material.groups}
+    # A map of one dataset shows what its table does.
+    several = [source for source, count in Counter(s for s, _ in datasets).items() if count > 1]
+    parts["across"] = [heatmap.chart(material, source) for source in sorted(several)]
     return parts

@@ -10,11 +10,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from benchmark.report.cells import NOTHING, duration
-from benchmark.report.groups import Group
+from benchmark.report.groups import Group, row_title
 from benchmark.report.leaderboard import DIGITS
 from benchmark.report.site.charts import parts
 from benchmark.report.site.charts.training import epochs_of, lines_spec
-from benchmark.report.site.material import Material, Name, row_id
+from benchmark.report.site.material import Material, Name
 
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9)
 
@@ -128,7 +128,12 @@ def _rows(
 ) -> list[Sequence[float | None]]:
     every = np.unique(np.concatenate([seconds for seconds, _ in steps]))
     crossings = {time for time in times if time is not None}
-    chosen = {float(every[place]) for place in parts.spread_indices(len(every), limit - 6)}
+    # The line is a stair: where nothing rises no point is needed.
+    stairs = held(steps, every.tolist())
+    rises = (np.diff(np.nan_to_num(stairs, nan=-1.0), axis=1) != 0).any(axis=0)
+    every = every[np.concatenate([[True], rises])]
+    chosen = {float(every[place]) for place in parts.spread_indices(len(every), limit - 7)}
+    chosen.add(max(float(seconds[-1]) for seconds, _ in steps))
     at_s = sorted(chosen | crossings)
     middle, low, high = held(steps, at_s)
     band = len(steps) > 1
@@ -161,9 +166,8 @@ def _table(
         "thresholds": list(THRESHOLDS),
         "rows": [
             {
-                "id": row_id(name),
+                "id": row_title(*name),
                 "runs": len(steps[name]),
-                "seconds": [None if time is None else round(time, 1) for time in reached[name]],
                 "texts": [NOTHING if time is None else duration(time) for time in reached[name]],
             }
             for name in names
@@ -186,8 +190,8 @@ def _description(
         time = reached[name][place - 1] if place else None
         end = max(float(dice[-1]) for _, dice in steps[name])
         told.append(
-            f"{row_id(name)} {best:g} after {duration(time)}" if time is not None
-            else f"{row_id(name)} none of them (best {end:.{DIGITS}f})"
+            f"{row_title(*name)} {best:g} after {duration(time)}" if time is not None
+            else f"{row_title(*name)} none of them (best {end:.{DIGITS}f})"
         )  # fmt: skip
     thresholds = ", ".join(f"{threshold:g}" for threshold in THRESHOLDS)
     return (

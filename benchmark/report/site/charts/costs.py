@@ -12,10 +12,10 @@ import pandas as pd
 from benchmark.report import style
 from benchmark.report.cells import dice_interval, magnitude, significant
 from benchmark.report.figures.costs import pareto_front
-from benchmark.report.groups import OK, Group
+from benchmark.report.groups import OK, Group, row_title
 from benchmark.report.leaderboard import DIGITS, scores_by_name
 from benchmark.report.site.charts import parts
-from benchmark.report.site.material import Material, Name, row_id
+from benchmark.report.site.material import Material, Name
 
 Rows = Mapping[Name, "pd.Series[Any]"]
 
@@ -56,7 +56,7 @@ def charts(material: Material, group: Group) -> list[dict[str, Any]]:
     for cost in _COSTS:
         known = {name: row for name, row in scored.items() if not pd.isna(row[cost.column])}
         if known:
-            unknown = [row_id(name) for name in scored if name not in known]
+            unknown = [row_title(*name) for name in scored if name not in known]
             drawn.append(_chart(material, group, cost, known, unknown))
     return drawn
 
@@ -64,7 +64,8 @@ def charts(material: Material, group: Group) -> list[dict[str, Any]]:
 def _chart(
     material: Material, group: Group, cost: _Cost, rows: Rows, unknown: Sequence[str]
 ) -> dict[str, Any]:
-    complete = [name for name in rows if rows[name]["status"] == OK]
+    # Rows of several protocols are not compared.
+    complete = [name for name in rows if rows[name]["status"] == OK and not group.mixed]
     front = [
         complete[index]
         for index in pareto_front(
@@ -104,7 +105,7 @@ def _chart(
         del shown["size"]
     points = [
         {
-            "row": row_id(name),
+            "row": row_title(*name),
             "cost": float(row[cost.column]),
             "dice": parts.plain(row["dice"], DIGITS + 2),
             "low": parts.plain(row["dice_low"], DIGITS + 2),
@@ -168,7 +169,7 @@ def _description(
 ) -> str:
     def one(name: Name) -> str:
         row = rows[name]
-        return f"{row_id(name)} ({dice_interval(row)}, {cost.text(row[cost.column])})"
+        return f"{row_title(*name)} ({dice_interval(row)}, {cost.text(row[cost.column])})"
 
     sentences = [
         f"Mean foreground Dice with its 95 % interval against {cost.axis} of "
@@ -179,7 +180,8 @@ def _description(
             f"On the Pareto front, ringed and joined by the dashed line: "
             f"{', '.join(one(name) for name in front)}."
         )
-    complete = [name for name in rows if rows[name]["status"] == OK]
+    # Rows of several protocols are not compared.
+    complete = [name for name in rows if rows[name]["status"] == OK and not group.mixed]
     behind = [one(name) for name in complete if name not in front]
     if behind:
         sentences.append(f"Behind it: {', '.join(behind)}.")

@@ -10,10 +10,10 @@ import pandas as pd
 
 from benchmark.report import style
 from benchmark.report.cells import NOTHING, count, dice_interval, number
-from benchmark.report.groups import OK, Group
+from benchmark.report.groups import OK, Group, row_title
 from benchmark.report.leaderboard import DIGITS, scores_by_name
 from benchmark.report.site.charts import parts
-from benchmark.report.site.material import Material, Name, row_id
+from benchmark.report.site.material import Material, Name
 
 # One hue from light to dark: reads the same in grey and for every kind of colour vision.
 _SHADES = ("#e6eef6", "#0b4f8a")
@@ -61,7 +61,7 @@ def chart(material: Material, source: str) -> dict[str, Any]:
             "field": "row",
             "type": "nominal",
             "title": None,
-            "sort": [row_id(name) for name in names],
+            "sort": [row_title(*name) for name in names],
             "axis": {"domain": False, "ticks": False, "labelLimit": 190, "grid": False},
         },
     }  # fmt: skip
@@ -144,7 +144,7 @@ def _cell(group: Group, table: Mapping[Name, pd.Series[Any]], name: Name) -> dic
     reasons = [
         f"{run.status}{': ' + run.error.splitlines()[0] if run.error else ''}" for run in failed
     ]
-    cell = {"row": row_id(name), "group": _heading(group), "dice": None, "score": NOTHING}
+    cell = {"row": row_title(*name), "group": _heading(group), "dice": None, "score": NOTHING}
     row = table.get(name)
     if row is None or pd.isna(row["dice"]):
         causes = ", ".join(sorted({run.status for run in failed}))

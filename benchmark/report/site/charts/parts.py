@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from benchmark.report import style
-from benchmark.report.site.material import Name, row_id
+from benchmark.report.groups import row_title
+from benchmark.report.site.material import Name
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 HEIGHT_PX = 260
@@ -89,7 +90,7 @@ def row_scales(
     names: Sequence[Name], looks: Mapping[Name, style.Look]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The channels ``color`` and ``shape`` of the field ``row``; one legend serves both."""
-    titles = [row_id(name) for name in names]
+    titles = [row_title(*name) for name in names]
     colours = [looks[name].colour for name in names]
     shapes = [SHAPES[looks[name].marker] for name in names]
     channels = [
@@ -117,7 +118,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[float | None]]) -> dic
 
 def named_rows(names: Sequence[Name]) -> dict[str, Any]:
     """The transform that makes ``row`` from ``i``, an index into names written once."""
-    titles = json.dumps([row_id(name) for name in names], ensure_ascii=False)
+    titles = json.dumps([row_title(*name) for name in names], ensure_ascii=False)
     return {"calculate": f"{titles}[datum.i]", "as": "row"}
 
 

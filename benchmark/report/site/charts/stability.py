@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from benchmark.report.cells import number
-from benchmark.report.groups import Group
+from benchmark.report.groups import Group, row_title
 from benchmark.report.site.charts import parts
-from benchmark.report.site.material import Material, row_id
+from benchmark.report.site.material import Material
 from benchmark.statistics.ranking import SCHEMES
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def chart(material: Material, group: Group) -> dict[str, Any] | None:
     names, shares, (middle, low, high) = one.names, one.shares, one.limits
     colour, shape = parts.row_scales(names, material.looks)
     colour, shape = {**colour, "legend": None}, {**shape, "legend": None}
-    titles = [row_id(name) for name in names]
+    titles = [row_title(*name) for name in names]
     y = {
         "field": "row",
         "type": "nominal",
@@ -138,7 +138,7 @@ def chart(material: Material, group: Group) -> dict[str, Any] | None:
 def _description(one: Ranking) -> str:
     draws = len(one.stability.drawn_ranks)
     firsts = ", ".join(
-        f"{row_id(name)} {share:.1%}"
+        f"{row_title(*name)} {share:.1%}"
         for name, share in zip(one.names, one.shares[:, 0], strict=True)
         if share
     )

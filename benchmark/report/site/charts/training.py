@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark.report.groups import Group
+from benchmark.report.groups import Group, row_title
 from benchmark.report.leaderboard import DIGITS
 from benchmark.report.site.charts import parts
-from benchmark.report.site.material import Material, Name, row_id
+from benchmark.report.site.material import Material, Name
 
 _MARKERS_PER_LINE = 6
 
@@ -213,7 +213,7 @@ def _description(
         place = one["low"].idxmin() if best == "low" else one["high"].idxmax()
         count = runs[name]
         ends.append(
-            f"{row_id(name)} {extreme:.{DIGITS}f} (epoch {place:.0f}"
+            f"{row_title(*name)} {extreme:.{DIGITS}f} (epoch {place:.0f}"
             f"{f', {count} runs' if count > 1 else ''})"
         )
     shown = f" A line shows at most {limit} of its epochs." if thinned else ""
