@@ -201,7 +201,7 @@ def write_page(results: Path, records: list[dict[str, Any]]) -> tuple[Path, list
         found=rankings(frame, groups),
         records={record["key"]: record for record in records},
     )
-    page, *_ = write_site(material, written=(), mlflow={}, cache=results / "cache")
+    page, *_ = write_site(material, written=(), mlflow={})
     return page, groups
 
 

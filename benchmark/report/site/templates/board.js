@@ -31,6 +31,9 @@ window.startBoard = (() => {
     ];
   };
 
+  const outcomes = ({ scored, excluded, failed }) =>
+    `Structures of all cases: ${scored} found and scored, ${failed} missed or invented (scored 0), ${excluded} absent from truth and prediction (no score).`;
+
   const HEADS = ["Fold", "Seed", "Status", "Dice", "Key", "Files", "Specification"];
   const runLine = (run) => make("tr", {},
     ...[run.fold ?? "—", run.seed ?? "—", run.status, fixed(run.dice)].map((text) => make("td", {}, String(text))),
@@ -50,6 +53,7 @@ window.startBoard = (() => {
     return make("div", { class: "behind" },
       row.error ? make("p", { class: "warn" }, `${row.status}: ${row.error}`) : null,
       row.clinical ? make("p", {}, `Clinical agreement: r = ${row.clinical.r}, n = ${row.clinical.patients} patients, ${row.clinical.failed} not measurable.`) : null,
+      row.outcomes ? make("p", {}, outcomes(row.outcomes)) : null,
       ...again(row.reproduce),
       make("table", { class: "runs" },
         make("caption", { class: "sr" }, `Runs of ${row.title}`),
