@@ -316,7 +316,9 @@ def test_the_system_changes_the_theme_until_the_reader_has_chosen(open_page):
 def test_print_keeps_banners_tables_and_charts_on_the_paper(open_page, site):
     visited = open_page(width=A4_PX, theme="dark")
     page = visited.page
-    page.wait_for_function("window.vegaEmbed")  # which begins when the page has nothing to do
+    page.wait_for_function(
+        "Boolean(window.vegaEmbed)"
+    )  # which begins when the page has nothing to do
     # A browser takes the page as it is once its listeners have run and all that they promised:
     # charts far below the screen are drawn by then, or are missing on the paper.
     drawn = page.evaluate(PRINTED)

@@ -327,7 +327,7 @@ def test_keys_scroll_the_page_where_a_case_has_a_single_slice(browser, site):
 def test_a_chart_that_cannot_be_saved_says_so(browser, site):
     page, _ = site
     with visit(browser, page) as visited:
-        visited.page.wait_for_function("window.vegaEmbed")
+        visited.page.wait_for_function("Boolean(window.vegaEmbed)")
         broken = "() => { window.vegaEmbed = () => Promise.reject(new Error('no room')); }"
         visited.page.evaluate(broken)
         chart = visited.page.locator(".chart").last

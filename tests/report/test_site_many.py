@@ -1,6 +1,6 @@
 """The page of five hundred runs of two hundred cases each: small, and it works.
 
-How fast it opened is printed; writing and opening are measured by ``python -m tests.bench --only site``.
+How fast it opened is printed; ``python -m tests.bench --only site`` measures writing and opening.
 """
 
 from __future__ import annotations

@@ -244,14 +244,14 @@
       for (const kind of errorKinds(truth, prediction)) counts[kind]++;
       const cm2 = (volume.spacing[1] * volume.spacing[2]) / 100;
       return Object.keys(part.errors)
-        .map((name, k) => `${name} ${(counts[k + 1] * cm2).toFixed(1)} cm²`).join(", ");
+        .map((name, k) => `${name} ${fixed(counts[k + 1] * cm2, 1)} cm²`).join(", ");
     }
 
     function caption(row) {
       if (!row) return ["no pictures of this phase"];
       const outside = row.outside >= 0.05
         ? make("p", { class: "cases-outside" },
-            `${row.outside.toFixed(1)} ${row.unit} of the prediction lie beside this view`)
+            `${fixed(row.outside, 1)} ${row.unit} of the prediction lie beside this view`)
         : null;
       return [
         make("dl", {}, make("dt", {}, "Dice"), make("dd", {}, fixed(row.dice)),
