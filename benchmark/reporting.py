@@ -96,8 +96,12 @@ def write(
             results, shown, cases_frame(shown), epochs_frame(shown), clinical_frame(shown),
             mix_protocols=mix_protocols, width=width, printing=printing, mlflow=_mlflow(results),
         )  # fmt: skip
-        if not mix_protocols:
-            write_json(results / "report" / MADE_FROM, made_from(shown))
+        noted = results / "report" / MADE_FROM
+        if not mix_protocols and printing is None and width == "two":
+            write_json(noted, made_from(shown))
+        elif not mix_protocols:
+            # Other columns, decimals or sizes than usual: a later run makes the usual report.
+            noted.unlink(missing_ok=True)
     return files
 
 
@@ -111,7 +115,7 @@ def _mlflow(results: Path) -> dict[str, str]:
     store = own_store(results)
     try:
         return run_pages(store) if store else {}
-    except sqlite3.Error:  # the tracker has said so; a sink that fails keeps nobody from a report
+    except sqlite3.Error:  # `ui` and `track` say what is wrong; a report needs no sink
         return {}
 
 

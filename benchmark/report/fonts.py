@@ -47,7 +47,10 @@ def plain_copies() -> list[Path]:
     copies = []
     for stem in _STEMS:
         content = (fonts / f"{stem}.ttf").read_bytes()
-        copy = Path(cache, f"{stem}-plain-{hashlib.sha256(content).hexdigest()[:8]}.ttf")
+        copy = Path(
+            cache,
+            f"{stem}-plain-{hashlib.sha256(content + repr(_UNUSED).encode()).hexdigest()[:8]}.ttf",
+        )
         if not copy.is_file():
             _write_plain(fonts / f"{stem}.ttf", copy)
         copies.append(copy)
@@ -60,8 +63,12 @@ def _write_plain(font: Path, copy: Path) -> None:
     # Several processes may do this at once; each sees no copy or a whole one.
     handle, temporary = tempfile.mkstemp(dir=copy.parent, suffix=".ttf")
     os.close(handle)
-    with TTFont(font, recalcTimestamp=False, recalcBBoxes=False) as file:
-        for table in set(_UNUSED) & set(file.keys()):
-            del file[table]
-        file.save(temporary, reorderTables=False)
-    Path(temporary).replace(copy)
+    try:
+        with TTFont(font, recalcTimestamp=False, recalcBBoxes=False) as file:
+            for table in set(_UNUSED) & set(file.keys()):
+                del file[table]
+            file.save(temporary, reorderTables=False)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(copy)
+    finally:
+        Path(temporary).unlink(missing_ok=True)

@@ -39,9 +39,8 @@ NOTE = (
     "then rank: of the averages; rank, then mean (or median): of the average rank within each "
     "patient; test, then rank: of the number of others that are significantly worse (one-sided "
     "Wilcoxon test, 5 %). A missing value takes the worst rank, but a patient without a Dice for "
-    "some row (nothing in truth and prediction) is left out. Scores are rounded as printed "
-    "(distances to 1 decimal, others to 3) before ties are decided; equal ones share the better "
-    "rank."
+    "some row (nothing in truth and prediction) is left out. Scores are rounded (distances "
+    "to 1 decimal, others to 3) before ties are decided; equal ones share the better rank."
 )
 TAU_NOTE = (
     "Kendall's τ of the ranking with those of 1,000 bootstrap draws of the patients: median and "

@@ -1,3 +1,4 @@
+import itertools
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
@@ -413,6 +414,16 @@ def test_rows_are_joined_that_no_test_separates():
     assert cliques(names, alike((a, b), (b, c))) == [[a, b], [b, c]]
     assert cliques(names, alike((a, b), (b, c), (a, c))) == [[a, b, c]]
     assert cliques(names, alike((a, d), (b, c))) == [[a, d], [b, c]]
+
+
+def test_forty_rows_that_nothing_separates_are_one_set():
+    from benchmark.report.figures.tiers import cliques
+
+    names = [(f"net{number}", "") for number in range(40)]  # 2^40 calls without a pivot
+    alike = {frozenset(pair) for pair in itertools.combinations(names, 2)}
+    assert cliques(names, alike) == [names]
+    apart = alike - {frozenset((names[0], names[39]))}
+    assert cliques(names, apart) == [names[:39], names[1:]]
 
 
 def test_tiers_join_what_the_tests_of_the_table_leave_together(record, finished, tmp_path):

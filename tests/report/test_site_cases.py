@@ -63,7 +63,7 @@ def test_cases_are_listed_worst_first_with_the_scores_of_the_leaderboard(tmp_pat
     assert len(part["case"]) == 10
     assert set(part["dice"]) == {"U-Net", "V-Net"}
     of_vnet = scores[scores["architecture"] == "vnet"].set_index("case")["dice"]
-    assert part["dice"]["V-Net"]["mean"] == [round(of_vnet[case], 4) for case in part["case"]]
+    assert part["dice"]["V-Net"]["mean"] == [round(of_vnet[case], 7) for case in part["case"]]
     assert part["traits"]["phase"]["values"] == [case[-2:] for case in part["case"]]
     assert set(part["traits"]) == {"phase", "group"}
     assert [one["label"] for one in part["classes"]] == [1, 2, 3]
@@ -95,7 +95,7 @@ def test_scripts_hold_the_arrays_of_the_lowest_seed(tmp_path, made):
         cases = made[1]
         mine = cases[(cases["run"] == row["run"]) & (cases["case"] == case)]
         assert row["classes"] == {
-            one: round(dice, 4) for one, dice in zip(mine["class"], mine["dice"], strict=True)
+            one: round(dice, 7) for one, dice in zip(mine["class"], mine["dice"], strict=True)
         }
     assert content["spacing"] == [9.0, 1.4, 1.4]
     assert content["slices"] == [0, 1, 2, 3, 4]
@@ -177,4 +177,4 @@ def test_numbers_are_short_and_finite(tmp_path, made):
     part = case_parts(material_of(tmp_path / "report", made))["acdc_phantom"]
     for columns in part["dice"].values():
         for value in (value for column in columns.values() for value in column):
-            assert value is None or (math.isfinite(value) and len(f"{value}") <= 6)
+            assert value is None or (math.isfinite(value) and len(f"{value}") <= 9)

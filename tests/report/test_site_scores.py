@@ -71,9 +71,9 @@ def test_scores_of_a_choice_are_those_of_its_rows(made, dataset, structure, phas
         rows = rows[rows[kind] == value]
     patients = by_hand(rows, "dice")
     interval = bootstrap_mean([patients[name] for name in sorted(patients)], seed=0)
-    assert found[:3] == pytest.approx([interval.mean, interval.low, interval.high], abs=1e-5)
+    assert found[:3] == pytest.approx([interval.mean, interval.low, interval.high], abs=1e-8)
     for metric, value in zip(METRICS[1:], found[3:6], strict=True):
-        assert value == pytest.approx(np.mean(list(by_hand(rows, metric).values())), abs=1e-5)
+        assert value == pytest.approx(np.mean(list(by_hand(rows, metric).values())), abs=1e-8)
     assert found[6] == len(patients)
     assert found[7] == rows[rows["dice"].notna()]["case"].nunique()
 
@@ -86,7 +86,7 @@ def test_the_whole_is_the_leaderboard(made):
                 title = {"unet": "U-Net", "vnet": "V-Net"}[row["architecture"]]
                 scores = found[title][f"{MEAN}|{ALL}|{ALL}"]
                 names = ["dice", "dice_low", "dice_high", "iou", "hd95_mm"]
-                assert scores[:5] == pytest.approx([row[name] for name in names], abs=1e-5)
+                assert scores[:5] == pytest.approx([row[name] for name in names], abs=1e-8)
             else:
                 assert "DeepLabv3" not in found  # failed: no score under any choice
 

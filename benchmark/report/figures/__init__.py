@@ -78,7 +78,7 @@ def _drawn(
     looks: Mapping[Name, style.Look],
     width: str,
 ) -> Iterator[tuple[str, Figure]]:
-    """Every figure with the name of its file, one at a time: pictures are large."""
+    """Every figure with the name of its file, one group at a time: pictures are large."""
     from benchmark.report.across import ranks_across
     from benchmark.report.comparisons import comparisons
     from benchmark.report.figures import (

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 _LARGEST_AREA = 320.0  # points², of the bubble with most parameters
 _REMARK = (
-    "bars: 95 % bootstrap interval over patients · bubble area is proportional to parameters · "
-    "dashed: Pareto front (black rims)"
+    "bars: 95 % bootstrap interval over patients · bubbles: their area is proportional to "
+    "parameters · dashed: Pareto front (black rims)"
 )
 
 
@@ -56,8 +56,8 @@ def draw(
         total_in=width_in,
         stacked=narrow,
     )
-    _panel(left, scored, "inference_ms", looks, bubbles=True)
-    _panel(right, scored, "parameters", looks, bubbles=False)
+    _panel(left, scored, "inference_ms", looks, bubbles=True, front=not group.mixed)
+    _panel(right, scored, "parameters", looks, bubbles=False, front=not group.mixed)
     left.set_ylabel("mean foreground Dice")
     left.set_xlabel("inference (ms per case)", labelpad=2)
     right.set_xlabel("parameters", labelpad=2)
@@ -104,20 +104,22 @@ def _panel(
     looks: Mapping[tuple[str, str], style.Look],
     *,
     bubbles: bool,
+    front: bool,
 ) -> None:
-    ranked = [row for row in scored.values() if row["status"] == OK]
-    front = [
+    # Rows of several protocols are not compared.
+    ranked = [row for row in scored.values() if row["status"] == OK and front]
+    best = [
         ranked[index]
         for index in pareto_front(
             [float(row[column]) for row in ranked], [float(row["dice"]) for row in ranked]
         )
     ]
     _cost_axis(axes, _finite(row[column] for row in scored.values()), large=column == "parameters")
-    if front:
-        # To the right of its last point the front goes on: more cost, no more Dice.
+    if best:
+        # To the right of its last point the best goes on: more cost, no more Dice.
         axes.step(
-            [*(row[column] for row in front), axes.get_xlim()[1]],
-            [*(row["dice"] for row in front), front[-1]["dice"]],
+            [*(row[column] for row in best), axes.get_xlim()[1]],
+            [*(row["dice"] for row in best), best[-1]["dice"]],
             where="post",
             color="#555555",
             linestyle=(0, (4, 2)),
@@ -146,7 +148,7 @@ def _panel(
             s=_area(row["parameters"], largest) if bubbles else 34,
             marker="o" if bubbles else look.marker,
             facecolor=(*style.rgb(look.colour), 0.75) if complete else "white",
-            edgecolor="black" if any(row is one for one in front) else look.colour,
+            edgecolor="black" if any(row is one for one in best) else look.colour,
             linewidth=0.9,
             zorder=3,
         )

@@ -113,7 +113,11 @@ def _ruler(axes: Axes, gap: float, height: float) -> None:
 
 def _remark(gap: float, widest: int, datasets: int) -> str:
     """What the marks are, and what so few datasets cannot tell."""
-    parts = ["large mark: mean rank", "small: rank on each dataset", "a description, not a test"]
+    parts = [
+        "large mark: mean rank",
+        "small: rank on each dataset, among those with a rank on all",
+        "a description, not a test",
+    ]
     if gap > widest:
         parts.append(
             f"over {datasets} datasets Nemenyi's test asks for {gap:.2f}, more than the {widest} "

@@ -64,7 +64,7 @@ def draw(
     axes.set_ylim(low - strip, 1.005)
     ticks = [tick for tick in axes.get_yticks() if low - 1e-9 <= tick <= 1]
     extra = [low - 0.6 * strip] if strip else []
-    axes.set_yticks(extra + ticks, ["0"] * len(extra) + [f"{tick:.2g}" for tick in ticks])
+    axes.set_yticks(extra + ticks, ["0"] * len(extra) + [f"{tick:.3g}" for tick in ticks])
     axes.set_xlim(-0.5, places[-1] + 0.5)
     axes.set_xticks(
         places,

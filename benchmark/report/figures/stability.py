@@ -26,7 +26,7 @@ _LEFT_IN, _TOP_IN, _GAP_IN = 0.62, 0.62, 0.26
 _BLOB = 0.42  # widest radius in ranks, of a share of 1
 _REMARK = (
     "blob: area ∝ share of 1,000 draws of patients · bar: 95 % of them, tick: median · "
-    "white mark: rank in the table · τ: Kendall's, median [95 %]"
+    "white mark: rank by this scheme on all patients · τ: Kendall's, median [95 %]"
 )
 
 

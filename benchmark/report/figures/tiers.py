@@ -121,14 +121,17 @@ def cliques(names: Sequence[Name], alike: set[frozenset[Name]]) -> list[list[Nam
     def grow(chosen: list[Name], open_: list[Name], done: list[Name]) -> None:
         if not open_ and not done and len(chosen) > 1:
             found.append(sorted(chosen, key=names.index))
-        while open_:
-            one = open_[0]
-            grow(
-                [*chosen, one],
-                [other for other in open_ if frozenset((one, other)) in alike],
-                [other for other in done if frozenset((one, other)) in alike],
-            )
-            open_, done = open_[1:], [*done, one]
+
+        def joined(one: Name, others: list[Name]) -> list[Name]:
+            return [other for other in others if frozenset((one, other)) in alike]
+
+        # What is joined to the pivot is found with it; without one, n rows that nothing separates
+        # would take 2^n calls.
+        pivot = max([*open_, *done], key=lambda one: len(joined(one, open_)), default=None)
+        branches = [one for one in open_ if pivot is None or one not in joined(pivot, open_)]
+        for one in branches:
+            grow([*chosen, one], joined(one, open_), joined(one, done))
+            open_, done = [other for other in open_ if other != one], [*done, one]
 
     grow([], list(names), [])
     return sorted(found, key=lambda members: [names.index(name) for name in members])

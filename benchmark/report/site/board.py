@@ -52,7 +52,10 @@ def board_parts(material: Material, group: Group, mlflow: Mapping[str, str]) -> 
         "columns": [{"id": name, "title": heading} for heading, name, _ in shown],
         "clinical": _clinical_heading(agreement),
         "mixed": group.mixed,
-        "protocols": [{"hash": key, "protocol": dict(p)} for key, p in group.protocols.items()],
+        "protocols": [
+            {"hash": key, "protocol": {name: _said(value) for name, value in protocol.items()}}
+            for key, protocol in group.protocols.items()
+        ],
         "notes": cells.footers(material.rows(group), group),
         "rows": [
             _scored(row, of_name, shown) | _behind(material, group.of(_name(row)), mlflow)
@@ -186,6 +189,13 @@ def reproduce(runs: list[Run], records: Mapping[str, Mapping[str, Any]]) -> dict
         ],
         "note": " ".join(notes),
     }
+
+
+def _said(value: Any) -> str:
+    """A value of a protocol as people write it."""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_said, value))
+    return "none" if value is None else str(value)
 
 
 def _number(value: Any) -> float | int | None:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from benchmark.report.site.material import Material
 
 FOLDER = "cases"
-DIGITS = 4
+# More than is printed: a number that is rounded twice may end a digit beside the tables.
+DIGITS = 7
 # What tells cases apart besides their patient, as `cases.csv` has it.
 TRAITS = {"phase": "Phase", **SPLITS}
 

@@ -177,4 +177,6 @@ def _intervals(means: Floats, seed: int) -> tuple[Floats, Floats]:
 
 
 def _number(value: float) -> float | None:
-    return None if np.isnan(value) else round(float(value), 5)
+    return (
+        None if np.isnan(value) else round(float(value), 8)
+    )  # printed with 3, and never rounded twice

@@ -57,12 +57,12 @@
     const button = (text, onclick) => make("button", { type: "button", onclick }, text);
     const previous = button("← Previous", () => report.step(-1));
     const next = button("Next →", () => report.step(1));
-    const slider = make("input", { type: "range", min: 1, step: 1, oninput: () => turn(slider.value - 1) });
+    const slider = make("input", { type: "range", min: 1, step: 1, oninput: () => { stop(); turn(slider.value - 1); } });
     const where = make("span", { class: "cases-where" }); // `said` announces it, once it rests
     const sliding = make("label", {}, "Slice ", slider, where);
     const playSlices = button("", () => play("slices"));
     const playPhases = button("", () => play("phases"));
-    const other = button("", () => flip());
+    const other = button("", () => { stop(); flip(); });
     const tick = (text, checked, onchange) => {
       const input = make("input", { type: "checkbox", onchange });
       input.checked = checked;
@@ -228,13 +228,13 @@
           showErrors: showErrors.checked };
         if (key !== "image") shown.truth = truth;
         if (row?.prediction) shown.prediction = plane(volume, row.prediction, now.z);
-        const fixed = key === "image" || key === "truth";
-        canvas.hidden = !fixed && !shown.prediction;
+        const given = key === "image" || key === "truth";
+        canvas.hidden = !given && !shown.prediction;
         const says = shown.prediction ? `: ${sizes(volume, shown)}` : "";
         canvas.setAttribute("aria-label", `${key}${phase}, slice ${volume.slices[now.z] + 1}${says}`);
         if (!canvas.hidden) paint(canvas, volume, shown);
         if (key === "image") head.textContent = `Image${phase}`;
-        if (!fixed) below.replaceChildren(...caption(row));
+        if (!given) below.replaceChildren(...caption(row));
       }
     }
 
@@ -320,6 +320,7 @@
       event.preventDefault();
       turned += event.deltaMode ? Math.sign(event.deltaY) * WHEEL_PX : event.deltaY;
       if (Math.abs(turned) < WHEEL_PX) return;
+      stop();
       turn(now.z + Math.sign(turned));
       turned = 0;
     }

@@ -47,7 +47,12 @@ window.dot = (colour) => make("span", {
   const part = (name, start) => {
     for (const container of document.querySelectorAll(`.${name}`)) {
       const group = window.PAGE.groups.find((one) => one.slug === container.dataset.group);
-      start(container, group);
+      try {
+        start(container, group);
+      } catch (error) { // one part that fails leaves the others standing
+        container.replaceChildren(make("p", { class: "banner" }, "This part could not be shown."));
+        console.error(error);
+      }
     }
   };
   document.addEventListener("libraries-ready", () => part("board", window.startBoard));
