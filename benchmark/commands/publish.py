@@ -26,6 +26,8 @@ def add(commands: Commands) -> None:
     parser.add_argument("--into", type=Path, metavar="DIR",
                         help="where publications lie (default: RESULTS/published)")  # fmt: skip
     parser.add_argument("--replace", action="store_true", help="overwrite one of that name")
+    parser.add_argument("--note", default="", metavar="TEXT",
+                        help="what readers have to know besides, for its README")  # fmt: skip
     parser.set_defaults(command=_publish)
 
     parser = commands.add_parser(
@@ -48,7 +50,10 @@ def _publish(options: argparse.Namespace) -> int:
 
     out = console()
     with out.status("publishing"):
-        folder = publish(options.results, options.name, into=options.into, replace=options.replace)
+        folder = publish(
+            options.results, options.name,
+            into=options.into, replace=options.replace, note=options.note,
+        )  # fmt: skip
     out.print(f"Published: {folder}", soft_wrap=True, markup=False)
     return 0
 

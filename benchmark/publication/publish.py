@@ -40,6 +40,7 @@ def publish(
     *,
     into: Path | None = None,
     replace: bool = False,
+    note: str = "",
     formats: Sequence[str] = FORMATS,
 ) -> Path:
     """Publish what ``results/report`` was made from; return the folder.
@@ -52,6 +53,7 @@ def publish(
         name: Name of the publication.
         into: Where publications lie; by default ``results/published``.
         replace: Whether a publication of that name may be overwritten.
+        note: What readers have to know besides, such as what else the machine did.
         formats: Of figures.
 
     Raises:
@@ -67,7 +69,7 @@ def publish(
     home.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=home))
     try:
-        _fill(work, name, records, followers, formats)
+        _fill(work, name, records, followers, formats, note)
         work.chmod(0o755)
         if target.exists():
             old = work.with_name(f"{work.name}.old")
@@ -133,6 +135,7 @@ def _fill(
     records: Records,
     followers: Records,
     formats: Sequence[str],
+    note: str,
 ) -> None:
     for record in records:
         spec = record["spec"]
@@ -149,6 +152,7 @@ def _fill(
     files = make_report(folder, formats=formats)
     write_json(folder / "report" / MADE_FROM, made_from(records))
     facts = _facts(name, records, [file.relative_to(folder).as_posix() for file in files])
+    facts["note"] = note
     write_json(folder / FACTS, facts)
     write_atomic(folder / "README.md", _readme(facts, records))
     sums = checksums(folder)
@@ -195,9 +199,11 @@ def _readme(facts: Mapping[str, Any], records: Records) -> str:
                   "they have no clinical meaning.", ""]  # fmt: skip
     ok = sum(record["status"] == "ok" for record in records)
     lines += [
-        f"{len(records)} runs, {ok} of them ok. The ranking: [leaderboard](report/leaderboard.md); "
+        f"{len(records)} runs, {ok} of them ok. The ranking: [leaderboard](report/leaderboard.md), "
+        "or as a page report/index.html; "
         "what it rests on: `runs/*/cases.csv`, one row per case and class.",
         "",
+        *([facts["note"], ""] if facts["note"] else []),
         "Every table and rank here follows from these rows. To derive them again and compare:",
         "",
         f"    python -m benchmark verify results/{PUBLISHED}/{name}",

@@ -123,6 +123,12 @@ def test_what_followed_a_run_is_published_with_it(results):
     assert verify(publication) == []
 
 
+def test_a_note_is_read_with_the_scores(results):
+    folder = publish(results(unet=0.9), "noted", formats=("svg",), note="The machine was not alone.")
+    assert "The machine was not alone." in (folder / "README.md").read_text()
+    assert verify(folder) == []
+
+
 def test_a_name_is_taken_once_and_a_stale_report_is_refused(results):
     folder = results(unet=0.9, attention_unet=0.8)
     publish(folder, "first", formats=())
