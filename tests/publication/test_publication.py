@@ -124,7 +124,9 @@ def test_what_followed_a_run_is_published_with_it(results):
 
 
 def test_a_note_is_read_with_the_scores(results):
-    folder = publish(results(unet=0.9), "noted", formats=("svg",), note="The machine was not alone.")
+    folder = publish(
+        results(unet=0.9), "noted", formats=("svg",), note="The machine was not alone."
+    )
     assert "The machine was not alone." in (folder / "README.md").read_text()
     assert verify(folder) == []
 
