@@ -87,6 +87,7 @@ def write(
     Damaged entries are left out; `show` tells of them.
     """
     from benchmark.report import write_report
+    from benchmark.report.tables import EVERYTHING
 
     if not records:
         return []
@@ -97,7 +98,8 @@ def write(
             mix_protocols=mix_protocols, width=width, printing=printing, mlflow=_mlflow(results),
         )  # fmt: skip
         noted = results / "report" / MADE_FROM
-        if not mix_protocols and printing is None and width == "two":
+        usual = printing in (None, EVERYTHING) and width == "two"
+        if not mix_protocols and usual:
             write_json(noted, made_from(shown))
         elif not mix_protocols:
             # Other columns, decimals or sizes than usual: a later run makes the usual report.

@@ -7,6 +7,7 @@ import shutil
 import pandas as pd
 import pytest
 
+from benchmark import reporting
 from benchmark.cli import main
 from benchmark.errors import BenchmarkError
 from benchmark.publication.difference import compare_publications
@@ -21,6 +22,7 @@ from benchmark.records import (
     write_record,
     write_table,
 )
+from benchmark.report.columns import Printing
 from benchmark.reporting import MADE_FROM, made_from
 
 
@@ -121,6 +123,16 @@ def test_what_followed_a_run_is_published_with_it(results):
     assert (publication / "runs" / run["key"] / "on" / "camus" / "cases.csv").exists()
     assert (publication / "report" / "generalisation.csv").exists()
     assert verify(publication) == []
+
+
+def test_the_usual_report_can_be_published_and_one_of_chosen_columns_cannot(results):
+    folder = results(unet=0.9)
+    records = read_records(folder)
+    reporting.write(records, folder, printing=Printing())  # as `report` without options asks for
+    assert publish(folder, "usual", formats=()).is_dir()
+    reporting.write(records, folder, printing=Printing(("dice",)))
+    with pytest.raises(BenchmarkError, match="finished report"):
+        publish(folder, "chosen", formats=())
 
 
 def test_a_note_is_read_with_the_scores(results):
