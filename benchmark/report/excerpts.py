@@ -96,11 +96,17 @@ def read_excerpt(source: Path | bytes) -> Excerpt:
         )
 
 
-def keep_labels(excerpt: Excerpt, labels: Iterable[int]) -> Excerpt:
-    """The excerpt without classes that are not scored: what has no truth cannot be an error."""
+def only(labels: Iterable[int]) -> Image:
+    """A table, ``(256,)``, that maps these labels to themselves and all others to background."""
     known = np.zeros(256, np.uint8)
     for label in labels:
         known[label] = label
+    return known
+
+
+def keep_labels(excerpt: Excerpt, labels: Iterable[int]) -> Excerpt:
+    """The excerpt without classes that are not scored: what has no truth cannot be an error."""
+    known = only(labels)
     return replace(excerpt, truth=known[excerpt.truth], prediction=known[excerpt.prediction])
 
 

@@ -142,9 +142,14 @@ class Group:
         return list(dict.fromkeys(run.name for run in self.runs))
 
     @property
+    def labels(self) -> dict[str, int]:
+        """The label of each scored class in a mask."""
+        return {name: label for run in self.runs for name, label in run.labels.items()}
+
+    @property
     def classes(self) -> list[str]:
         """Names of the scored classes in the order of their labels."""
-        labels = {name: label for run in self.runs for name, label in run.labels.items()}
+        labels = self.labels
         return sorted(labels, key=lambda name: (labels[name], name))
 
     @property

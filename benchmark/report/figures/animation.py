@@ -42,12 +42,11 @@ def write_animation(path: Path, group: Group, rows: pd.DataFrame) -> Path | None
     name, case = chosen
     frames = _frames(group, files, case)
     box = box_of([next(iter(excerpts.values())) for excerpts, _, _ in frames])
-    labels = {name: label for run in group.runs for name, label in run.labels.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     for side in _SIDES:
         board = Board(
             title=f"{group.title}: median case of {row_title(*name)}",
-            labels=labels,
+            labels=group.labels,
             box=box,
             side=side,
             phantom=group.phantom,
@@ -108,9 +107,8 @@ def _phases(group: Group, case: str) -> list[str]:
 
 def _excerpts(group: Group, files: Files, case: str) -> dict[str, Excerpt]:
     """Those of a case that show the same pixels, by the title of the row."""
-    labels = {label for run in group.runs for label in run.labels.values()}
     found = {
-        row_title(*name): keep_labels(read_excerpt(stored[case][1]), labels)
+        row_title(*name): keep_labels(read_excerpt(stored[case][1]), group.labels.values())
         for name, stored in files.items()
         if case in stored
     }

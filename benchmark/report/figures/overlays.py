@@ -45,7 +45,7 @@ def draw(group: Group) -> Figure | None:
     top_in = 0.66 if any(variant for _, variant in names) else 0.56
     height_in = top_in + bottom_in + len(chosen) * panel_in
     figure = style.new_figure(width_in, height_in)
-    labels = {name: label for run in group.runs for name, label in run.labels.items()}
+    labels = group.labels
     for row, (rank, case) in enumerate(chosen):
         slices = {
             name: only_labels(read_slice(folders[name][case]), labels.values())

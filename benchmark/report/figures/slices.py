@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmark.report import style
-from benchmark.report.excerpts import Image, files_of, read_excerpt
+from benchmark.report.excerpts import Image, files_of, only, read_excerpt
 from benchmark.report.groups import Group
 
 if TYPE_CHECKING:
@@ -59,12 +59,8 @@ def read_slice(path: Path) -> Slice:
 
 def only_labels(one: Slice, labels: Iterable[int]) -> Slice:
     """The slice without classes that are not scored: what has no truth cannot be an error."""
-    known = list(labels)
-    return replace(
-        one,
-        truth=np.where(np.isin(one.truth, known), one.truth, 0).astype(np.uint8),
-        prediction=np.where(np.isin(one.prediction, known), one.prediction, 0).astype(np.uint8),
-    )
+    known = only(labels)
+    return replace(one, truth=known[one.truth], prediction=known[one.prediction])
 
 
 def slices_of(group: Group) -> dict[tuple[str, str], dict[str, Path]]:

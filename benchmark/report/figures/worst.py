@@ -49,7 +49,7 @@ def draw(group: Group) -> Figure | None:
     row_in = panel_in + _TITLE_IN
     height_in = _TOP_IN + bottom_in + len(chosen) * row_in
     figure = style.new_figure(width_in, height_in)
-    labels = {name: label for run in group.runs for name, label in run.labels.items()}
+    labels = group.labels
     for row, (name, cases) in enumerate(chosen.items()):
         for column, case in enumerate(cases):
             one = only_labels(read_slice(files[name][case]), labels.values())

@@ -96,12 +96,8 @@ def _number(value: float) -> float | None:
     return round(float(value), DIGITS) if math.isfinite(value) else None
 
 
-def _labels(group: Group) -> dict[str, int]:
-    return {name: label for run in group.runs for name, label in run.labels.items()}
-
-
 def _legend(group: Group) -> list[dict[str, Any]]:
-    labels, colours = _labels(group), style.class_colours(group.classes)
+    labels, colours = group.labels, style.class_colours(group.classes)
     return [
         {"name": name, "words": style.words(name), "label": labels[name], "colour": colours[name]}
         for name in group.classes
@@ -165,7 +161,7 @@ def _write_case(path: Path, group: Group, case: str, sources: Sources, scores: R
         }
         for name, (run, _) in sources.items()
     ]
-    said = json.dumps([_FORMAT, group.slug, case, _labels(group), rows])
+    said = json.dumps([_FORMAT, group.slug, case, group.labels, rows])
     digest = hashlib.sha256(said.encode())
     for file in stored.values():
         digest.update(hashlib.sha256(file).digest())
@@ -174,7 +170,7 @@ def _write_case(path: Path, group: Group, case: str, sources: Sources, scores: R
         with path.open(encoding="ascii") as script:
             if script.readline() == first:
                 return
-    content = json.dumps(_content(list(stored.values()), rows, _labels(group).values()))
+    content = json.dumps(_content(list(stored.values()), rows, group.labels.values()))
     call = f"showCase({json.dumps(group.slug)}, {json.dumps(case)}, {content});\n"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, first + call)
