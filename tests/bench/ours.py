@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -53,14 +54,12 @@ class Ours:
 
 def specification(setting: Setting, precision: str) -> Any:
     """The specification of a run with this network: as published, but with a batch of its own."""
-    from benchmark.experiment.spec import Protocol, RunSpec
+    from benchmark.experiment.spec import RunSpec
+    from tests.protocols import SMALL
 
     planar = len(setting.size) == 2
-    protocol = Protocol(
-        split="kfold",
-        folds=5,
-        validation_fraction=0.1,
-        split_seed=0,
+    protocol = replace(
+        SMALL,
         spacing_mm=(None, 1.0, 1.0),
         patch_2d=setting.size if planar else (1, 1),
         patch_3d=setting.size if not planar else (1, 1, 1),
@@ -70,23 +69,10 @@ def specification(setting: Setting, precision: str) -> Any:
         steps_per_epoch=(1, 1),
         validation_patches_2d=1,
         validation_patches_3d=1,
-        optimizer="adamw",
         learning_rate=LEARNING_RATE,
         weight_decay=WEIGHT_DECAY,
-        loss="dice_cross_entropy",
-        augmentation="none",
         precision=precision,
         compile="auto",
-        backend="tensorflow",
-        overlap=0.0,
-        postprocessing="none",
-        surface_definition="metrics_reloaded",
-        nsd_tolerance_mm=2.0,
-        track="epochs",
-        max_steps=None,
-        max_train_s=None,
-        target_dice=None,
-        deterministic=False,
     )
     return RunSpec(
         architecture=setting.name,

@@ -37,14 +37,12 @@ from benchmark.report.leaderboard import leaderboard
 from benchmark.report.site import write_site
 from benchmark.report.site.material import Material
 from benchmark.report.stability import rankings
+from tests.protocols import SMALL
 
 Numbers = npt.NDArray[np.float64]
 
-PROTOCOL = Protocol(
-    split="kfold",
-    folds=5,
-    validation_fraction=0.1,
-    split_seed=0,
+PROTOCOL = replace(
+    SMALL,
     spacing_mm=(None, 1.4, 1.4),
     patch_2d=(160, 160),
     patch_3d=(12, 128, 128),
@@ -54,23 +52,12 @@ PROTOCOL = Protocol(
     steps_per_epoch=(40, 40),
     validation_patches_2d=32,
     validation_patches_3d=4,
-    optimizer="adamw",
-    learning_rate=2e-3,
     weight_decay=0.01,
-    loss="dice_cross_entropy",
     augmentation="standard",
     precision="auto",
     compile="auto",
-    backend="tensorflow",
     overlap=0.5,
     postprocessing="largest_component",
-    surface_definition="metrics_reloaded",
-    nsd_tolerance_mm=2.0,
-    track="epochs",
-    max_steps=None,
-    max_train_s=None,
-    target_dice=None,
-    deterministic=False,
 )
 
 
