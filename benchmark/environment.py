@@ -37,6 +37,13 @@ def describe() -> dict[str, Any]:
     }
 
 
+def available_processors() -> int:
+    """Return how many processors this process may run on: some are pinned to a few."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def gpu_names() -> list[str]:
     """Return the names of the NVIDIA GPUs; asks the driver, imports no framework."""
     tool = shutil.which("nvidia-smi")

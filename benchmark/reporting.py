@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from benchmark.environment import available_processors
 from benchmark.errors import BenchmarkError
 from benchmark.execution.locks import locked
 from benchmark.experiment.plan import Plan
@@ -26,6 +27,7 @@ from benchmark.records import (
 
 if TYPE_CHECKING:
     from benchmark.report.columns import Printing
+    from benchmark.report.material import Material
 
 Records = list[dict[str, Any]]
 
@@ -55,6 +57,8 @@ def report_plan(
     Raises:
         BenchmarkError: There is no record yet, or no such column.
     """
+    from benchmark.report.figures.processes import begin_imports
+
     records = plan_records(plan, results, console)
     if mix_protocols:
         records += _other_protocols(plan, results, console)
@@ -63,8 +67,11 @@ def report_plan(
             f"{results}: expected records of {plan.path} with profile {plan.profile}, found none. "
             "Run `python -m benchmark run` with the same options first."
         )
-    write(records, results, mix_protocols=mix_protocols, width=width, printing=printing)
-    show(records, results, console, mix_protocols=mix_protocols)
+    if available_processors() > 1:
+        begin_imports()
+    material = gather(records, results, console, mix_protocols=mix_protocols)
+    write(material, results, width=width, printing=printing)
+    show(material, console)
     return exit_code(plan, records)
 
 
@@ -74,34 +81,42 @@ def plan_records(plan: Plan, results: Path, console: Console) -> Records:
     return read_records(results, keys, lambda text: warn(console, text))
 
 
-def write(
-    records: Records,
-    results: Path,
-    *,
-    mix_protocols: bool = False,
-    width: str = "two",
-    printing: Printing | None = None,
-) -> list[Path]:
-    """Write the report of some records and of all external entries; return its files.
+def gather(
+    records: Records, results: Path, console: Console, *, mix_protocols: bool = False
+) -> Material:
+    """Compare some records, and all external entries beside them, for `write` and `show`.
 
-    Damaged entries are left out; `show` tells of them.
+    The user is told of damaged entries.
     """
+    from benchmark.report import material
+
+    external = read_external(results, lambda text: warn(console, text)) if records else []
+    shown = [*records, *external]
+    return material.gather(
+        results, shown, cases_frame(shown), epochs_frame(shown), clinical_frame(shown),
+        mix_protocols=mix_protocols,
+    )  # fmt: skip
+
+
+def write(
+    material: Material, results: Path, *, width: str = "two", printing: Printing | None = None
+) -> list[Path]:
+    """Write the report; return its files, none where there is no record."""
     from benchmark.report import write_report
     from benchmark.report.tables import EVERYTHING
 
-    if not records:
+    if not material.records:
         return []
-    shown = [*records, *read_external(results, _told_when_shown)]
     with locked(results / ".locks" / "report"):  # two invocations may end at once
         files = write_report(
-            results, shown, cases_frame(shown), epochs_frame(shown), clinical_frame(shown),
-            mix_protocols=mix_protocols, width=width, printing=printing, mlflow=_mlflow(results),
+            material, width=width, printing=printing, mlflow=_mlflow(results),
+            processes=available_processors(),
         )  # fmt: skip
         noted = results / "report" / MADE_FROM
         usual = printing in (None, EVERYTHING) and width == "two"
-        if not mix_protocols and usual:
-            write_json(noted, made_from(shown))
-        elif not mix_protocols:
+        if not material.mixed and usual:
+            write_json(noted, made_from(material.records.values()))
+        elif not material.mixed:
             # Other columns, decimals or sizes than usual: a later run makes the usual report.
             noted.unlink(missing_ok=True)
     return files
@@ -130,29 +145,19 @@ def is_up_to_date(records: Records, results: Path) -> bool:
     return bool(noted == made_from([*records, *read_external(results, _told_when_shown)]))
 
 
-def show(
-    records: Records,
-    results: Path,
-    console: Console,
-    *,
-    mix_protocols: bool = False,
-    written: bool = True,
-) -> None:
+def show(material: Material, console: Console, *, written: bool = True) -> None:
     """Print the leaderboard, the clinical agreement, and where the report lies if there is one."""
     from benchmark.report.terminal import clinical_table, leaderboard_table
 
-    if not records:
+    if not material.records:
         return
-    shown = [*records, *read_external(results, lambda text: warn(console, text))]
-    cases, clinical = cases_frame(shown), clinical_frame(shown)
-    console.print(leaderboard_table(shown, cases, mix_protocols=mix_protocols))
-    if len(clinical):
-        console.print(clinical_table(shown, cases, clinical, mix_protocols=mix_protocols))
-    if warning := mixed_versions(records):
+    console.print(leaderboard_table(material))
+    if len(material.clinical):
+        console.print(clinical_table(material))
+    if warning := mixed_versions(material.records.values()):
         warn(console, warning)
     if written:
-        folder = results / ("report-mixed" if mix_protocols else "report")
-        console.print(f"Report: {folder}", soft_wrap=True, markup=False)
+        console.print(f"Report: {material.folder}", soft_wrap=True, markup=False)
 
 
 def exit_code(plan: Plan, records: Sequence[dict[str, Any]]) -> int:
@@ -167,7 +172,7 @@ def warn(console: Console, text: str) -> None:
 
 
 def _told_when_shown(text: str) -> None:
-    """Say nothing of a damaged entry: `show`, which follows, does."""
+    """Say nothing of a damaged entry: `gather`, which follows, does."""
 
 
 def _other_protocols(plan: Plan, results: Path, console: Console) -> Records:
@@ -187,10 +192,11 @@ def _other_protocols(plan: Plan, results: Path, console: Console) -> Records:
     )
 
 
-def made_from(records: Records) -> dict[str, str]:
+def made_from(records: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """Return when each run, and what followed it, was finished, by its key.
 
     It is what a report is known again by.
     """
+    records = list(records)
     every = [*records, *read_followers(records, _told_when_shown)]
     return {record["key"]: record.get("finished_utc") or "" for record in every}

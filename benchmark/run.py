@@ -61,9 +61,10 @@ def run_plan(
         console.print("Nothing to run: every run of the plan has its record.")
         well, interrupted = _follow(plan, results, console, at_home)
         records = reporting.plan_records(plan, results, console)
+        material = reporting.gather(records, results, console)
         if report and not reporting.is_up_to_date(records, results):
-            reporting.write(records, results)
-        reporting.show(records, results, console, written=report)
+            reporting.write(material, results)
+        reporting.show(material, console, written=report)
         code = 130 if interrupted else max(reporting.exit_code(plan, records), not well)
     console.print(f"{time.monotonic() - begin:.0f} s in all.")
     return code
@@ -99,7 +100,8 @@ def _execute(
         if not interrupted:
             well, interrupted = _follow(plan, results, console, at_home)
         records = reporting.plan_records(plan, results, console)
-        files = reporting.write(records, results) if report else []
+        material = reporting.gather(records, results, console)
+        files = reporting.write(material, results) if report else []
     finally:
         tracker.finish(files, interrupted=interrupted)
     if plan.experiment.tracking.models == "best" and tracker.complete:
@@ -107,7 +109,7 @@ def _execute(
 
         with console.status("logging the best models"):
             log_best_models(results, lambda text: reporting.warn(console, text))
-    reporting.show(records, results, console, written=report)
+    reporting.show(material, console, written=report)
     for record in executed:
         if record["status"] != "ok":
             console.print(

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from benchmark.data import preprocessing
 from benchmark.data.preprocessing import Prepared, prepare
+from benchmark.environment import available_processors
 from benchmark.errors import DataError
 from benchmark.records import write_atomic
 from datasets import grid, layout, mhd, nifti, nifti_file
@@ -65,7 +66,7 @@ class Cache:
         self.info = info
         self.target_mm = tuple(target_mm)
         self._code = _code()
-        self.workers = workers or min(os.cpu_count() or 1, MOST_WORKERS)
+        self.workers = workers or min(available_processors(), MOST_WORKERS)
 
     def load(
         self, cases: Sequence[Case], progress: Callable[[int, int], None] | None = None

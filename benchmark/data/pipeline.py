@@ -7,7 +7,6 @@ never on the architecture, on the number of threads or on what was read before.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Generator, Sequence
 from typing import TypeVar
 
@@ -17,6 +16,7 @@ import numpy.typing as npt
 from benchmark.data.augmentation import Augment, augmenter
 from benchmark.data.cache import CachedCase
 from benchmark.data.preprocessing import Array, Prepared
+from benchmark.environment import available_processors
 
 T = TypeVar("T", bound=np.generic)
 Batch = tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]
@@ -100,8 +100,7 @@ def default_threads() -> int:
     On two processors a second one takes its time from the training: 0.65 ms of processor time for
     a patch of 96×96 instead of 0.42 ms, for the same number of patches a second.
     """
-    able = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min(MOST_THREADS, (able or 1) // 2))
+    return max(1, min(MOST_THREADS, available_processors() // 2))
 
 
 def validation_batches(

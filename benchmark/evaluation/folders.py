@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.data.preprocessing import Labels
+from benchmark.environment import available_processors
 from benchmark.errors import DataError
 from benchmark.evaluation.cases import METADATA, scored_regions
 from benchmark.evaluation.comparison import DEFAULT_TOLERANCE_MM
@@ -105,7 +105,7 @@ def score_folders(
         source = tree.source if tree else "phantom" * below_phantom(truth)
         targets, unused = find_pairs(truth, predictions, info, tree)
         missing = [target.case for target in targets if target.prediction is None]
-        with ThreadPoolExecutor(_cores()) as pool:
+        with ThreadPoolExecutor(available_processors()) as pool:
             # Unpacking, distance transforms and most of NumPy release the interpreter lock.
             named, unannotated = _classes(targets, info, classes, pool)
             regions = scored_regions(info, unannotated) if info else {}
@@ -161,7 +161,7 @@ def _classes(
         # A label that only the prediction has is an error of its own.
         paths += [target.prediction for target in targets if target.prediction]
     shown: set[int] = set()
-    step = 2 * _cores()
+    step = 2 * available_processors()
     for start in range(0, len(paths), step):
         # Most often the first masks show everything, and the rest need not be read for this.
         group = paths[start : start + step]
@@ -221,7 +221,3 @@ def _score(
         for row in scores
     ]  # fmt: skip
     return rows, _shown(truth.array) | _shown(predicted)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+from benchmark.environment import available_processors
 from benchmark.errors import DataError
 from benchmark.evaluation.folders import below_phantom
 from benchmark.evaluation.matching import Target, case_name, find_targets, find_tree
@@ -164,7 +164,7 @@ def measure_files(
     rows: list[dict[str, Any]] = []
     try:
         # Unpacking and most of NumPy release the interpreter lock.
-        with ThreadPoolExecutor(max(os.cpu_count() or 1, 1)) as pool:
+        with ThreadPoolExecutor(available_processors()) as pool:
             for done, found in enumerate(pool.map(job, sorted(patients.items())), start=1):
                 rows += found
                 progress(done, len(patients))

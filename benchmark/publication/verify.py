@@ -17,7 +17,7 @@ from benchmark.experiment.spec import RunSpec
 from benchmark.publication.layout import checksums, read_facts
 from benchmark.publication.publish import make_report
 from benchmark.records import SUMS, read_external, read_followers, read_records
-from benchmark.report.site.material import RULES
+from benchmark.report.material import RULES
 
 # Sums in another order (another version of a library, another processor) differ in the last digits.
 TOLERANCE = 1e-9

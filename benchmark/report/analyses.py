@@ -7,32 +7,26 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmark.report.across import across_sections, ranks_across
-from benchmark.report.comparisons import comparison_sections, comparisons
+from benchmark.report.across import across_sections
+from benchmark.report.comparisons import comparison_sections
 from benchmark.report.document import write_csv, write_printed, write_texts
 from benchmark.report.groups import Group
 from benchmark.report.leaderboard import by_group, case_scores
-from benchmark.report.stability import Ranking, stability_frame, stability_sections
+from benchmark.report.material import Material
+from benchmark.report.stability import stability_frame, stability_sections
 from benchmark.report.standings import patient_scores, ranked_names
 from benchmark.statistics.ranking import challenger_csv
 
 
-def write_analyses(
-    folder: Path, frame: pd.DataFrame, groups: Sequence[Group], found: Sequence[Ranking]
-) -> list[Path]:
+def write_analyses(material: Material) -> list[Path]:
     """Write pairs, rank stability, ranks over datasets and a table for challengeR.
-
-    Args:
-        folder: made if absent.
-        frame: the leaderboard.
-        groups: the groups it was made from.
-        found: from :func:`benchmark.report.stability.rankings`.
 
     Returns:
         The paths: ``comparisons``, ``stability`` and ``across``, each as ``.csv``, ``.md`` and
         ``.tex``, and ``challenger.csv``.
     """
-    pairs, across = comparisons(frame, groups), ranks_across(frame, groups)
+    folder, frame, groups = material.folder, material.frame, material.groups
+    pairs, across, found = material.pairs, material.across, material.found
     paths = []
     for stem, title, rows, sections in (
         ("comparisons", "Paired comparisons", pairs, comparison_sections(pairs, frame, groups)),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import colorsys
 import gc
+import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -297,21 +298,23 @@ def save(figure: Figure, folder: Path, stem: str, formats: Sequence[str] = FORMA
     Returns:
         The paths, one per format.
     """
+    from benchmark.report.raster import write_png
+
     folder.mkdir(parents=True, exist_ok=True)
-    # Dates and versions of the writer would make the same figure differ from day to day.
-    metadata: dict[str, dict[str, None]] = {
-        "png": {"Software": None},
-        "svg": {"Date": None, "Creator": None},
-        "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
-    }
-    # A tenth larger than with the usual effort, in half the time.
-    effort: dict[str, Any] = {"png": {"pil_kwargs": {"compress_level": 3}}}
-    paths = []
-    for kind in formats:
-        path = folder / f"{stem}.{kind}"
-        figure.savefig(path, format=kind, metadata=metadata[kind], **effort.get(kind, {}))
-        paths.append(path)
-    return paths
+    paths = {kind: folder / f"{stem}.{kind}" for kind in formats}
+    if {"png", "pdf"} & paths.keys():
+        pdf = io.BytesIO()
+        # Dates and versions of the writer would make the same figure differ from day to day.
+        figure.savefig(
+            pdf, format="pdf", metadata={"CreationDate": None, "Producer": None, "Creator": None}
+        )
+    if "png" in paths:
+        write_png(pdf.getvalue(), paths["png"])
+    if "pdf" in paths:
+        paths["pdf"].write_bytes(pdf.getvalue())
+    if "svg" in paths:
+        figure.savefig(paths["svg"], format="svg", metadata={"Date": None, "Creator": None})
+    return list(paths.values())
 
 
 def legend_columns(labels: Sequence[str], width_in: float) -> int:

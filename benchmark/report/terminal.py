@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -19,33 +19,26 @@ from benchmark.report.cells import (
     significant,
     status,
 )
-from benchmark.report.clinical import ENDPOINTS, agreement_frame, main_rows
+from benchmark.report.clinical import ENDPOINTS, main_rows
 from benchmark.report.clinical_tables import signed
-from benchmark.report.groups import Group, comparison_groups, row_title
-from benchmark.report.leaderboard import PARTIAL, by_group, leaderboard, scores_by_name
+from benchmark.report.groups import Group, row_title
+from benchmark.report.leaderboard import PARTIAL, by_group, scores_by_name
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from benchmark.report.material import Material
+
 _VIEWS = {"simpson_2ch": " 2CH", "simpson_4ch": " 4CH"}
 
 
-def leaderboard_table(
-    records: Sequence[Mapping[str, Any]], cases: pd.DataFrame, *, mix_protocols: bool = False
-) -> Table:
-    """Tier, rank, Dice with interval and costs of every architecture, one section per group.
-
-    Args:
-        records: parsed ``record.json`` files with ``path``.
-        cases: the rows of all ``cases.csv``.
-        mix_protocols: put the protocols of a dataset side by side, marked and without ranks.
-    """
+def leaderboard_table(material: Material) -> Table:
+    """Tier, rank, Dice with interval and costs of every architecture, one section per group."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    groups = comparison_groups(records, cases, pd.DataFrame(), mix_protocols=mix_protocols)
-    frame = leaderboard(groups)
+    groups, frame = material.groups, material.frame
     # Narrow enough for a terminal of 80 columns: dataset, source and number of patients head the
     # rows, long names take two lines, and times read 4:50.
     table = Table(
@@ -100,27 +93,12 @@ def leaderboard_table(
     return table
 
 
-def clinical_table(
-    records: Sequence[Mapping[str, Any]],
-    cases: pd.DataFrame,
-    clinical: pd.DataFrame,
-    *,
-    mix_protocols: bool = False,
-) -> Table:
-    """Agreement of the main endpoint (LV EF, else LA volume): a line per architecture and group.
-
-    Args:
-        records: parsed ``record.json`` files with ``path``.
-        cases: the rows of all ``cases.csv``: external entries stand beside runs that tested some.
-        clinical: the rows of all ``clinical.csv``.
-        mix_protocols: put the protocols of a dataset side by side, marked.
-    """
+def clinical_table(material: Material) -> Table:
+    """Agreement of the main endpoint (LV EF, else LA volume): a line per architecture and group."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    groups = comparison_groups(records, cases, pd.DataFrame(), mix_protocols=mix_protocols)
-    frame = agreement_frame(groups, clinical)
     table = Table(
         box=box.SIMPLE_HEAD,
         title="Clinical agreement: prediction minus reference",
@@ -132,8 +110,8 @@ def clinical_table(
         table.add_column(heading, no_wrap=True)
     for heading in ("Bias ± 1.96 SD", "r", "n", "Not measurable"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for group in groups:
-        rows = [row for _, row in main_rows(by_group(frame, group)).iterrows()]
+    for group in material.groups:
+        rows = [row for _, row in main_rows(by_group(material.agreement, group)).iterrows()]
         if rows:
             table.add_row(Text(group.title, style="bold"))
         for position, row in enumerate(rows):

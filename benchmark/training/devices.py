@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from benchmark.environment import available_processors
 from benchmark.training.distribution import distribute
 
 
@@ -100,7 +101,7 @@ def configure(
         name=gpu or processor,
         precision=precision,
         jit_compile=compiled,
-        threads=_processors(),
+        threads=available_processors(),
         deterministic=deterministic,
         count=devices,
     )
@@ -199,13 +200,6 @@ def set_random_state(states: Sequence[npt.NDArray[np.uint8]]) -> None:
     first, *rest = (torch.from_numpy(state) for state in states)
     torch.set_rng_state(first)
     torch.cuda.set_rng_state_all(rest)
-
-
-def _processors() -> int:
-    """Those that this process may run on: runs beside each other are pinned to some of them."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _gpu_name() -> str | None:

@@ -22,8 +22,12 @@ WRITE = """
 import json, resource, sys
 from pathlib import Path
 from benchmark.records import read_records
-from benchmark.reporting import write
-files = write(read_records(Path(sys.argv[1])), Path(sys.argv[1]))
+from rich.console import Console
+from benchmark.reporting import gather, show, write
+results, console = Path(sys.argv[1]), Console(file=sys.stderr)
+material = gather(read_records(results), results, console)
+files = write(material, results)
+show(material, console)
 spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
 print(json.dumps({"files": len(files), "cpu_s": sum(one.ru_utime + one.ru_stime for one in spent),
                   "peak_mib": spent[0].ru_maxrss / 1024}))

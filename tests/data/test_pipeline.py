@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from itertools import islice
 from pathlib import Path
 
@@ -98,7 +99,7 @@ def test_two_threads_are_taken_only_where_the_training_keeps_two(monkeypatch):
 
     for processors, threads in ((1, 1), (2, 1), (4, 2), (16, 4), (128, 4)):
         monkeypatch.setattr(
-            pipeline.os, "sched_getaffinity", lambda _, n=processors: set(range(n)), raising=False
+            os, "sched_getaffinity", lambda _, n=processors: set(range(n)), raising=False
         )
         assert pipeline.default_threads() == threads
 

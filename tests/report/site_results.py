@@ -31,12 +31,9 @@ from benchmark.records import (
     write_atomic,
     write_record,
 )
-from benchmark.report.clinical import agreement_frame
-from benchmark.report.groups import Group, comparison_groups
-from benchmark.report.leaderboard import leaderboard
+from benchmark.report.groups import Group
+from benchmark.report.material import gather
 from benchmark.report.site import write_site
-from benchmark.report.site.material import Material
-from benchmark.report.stability import rankings
 from tests.protocols import SMALL
 
 Numbers = npt.NDArray[np.float64]
@@ -178,18 +175,9 @@ def write_page(results: Path, records: list[dict[str, Any]]) -> tuple[Path, list
         The page, and the groups on it.
     """
     cases = cases_frame(records)
-    groups = comparison_groups(records, cases, epochs_frame(records))
-    frame = leaderboard(groups)
-    material = Material(
-        folder=results / "report",
-        groups=groups,
-        frame=frame,
-        agreement=agreement_frame(groups, clinical_frame(records)),
-        found=rankings(frame, groups),
-        records={record["key"]: record for record in records},
-    )
+    material = gather(results, records, cases, epochs_frame(records), clinical_frame(records))
     page, *_ = write_site(material, written=(), mlflow={})
-    return page, groups
+    return page, material.groups
 
 
 def _finish(

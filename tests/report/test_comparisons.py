@@ -13,6 +13,7 @@ from benchmark.report.comparisons import COLUMNS, comparison_sections, compariso
 from benchmark.report.document import latex, markdown
 from benchmark.report.groups import comparison_groups
 from benchmark.report.leaderboard import leaderboard
+from benchmark.report.material import Material
 from benchmark.report.stability import (
     METRICS,
     rankings,
@@ -192,8 +193,7 @@ def test_challenger_has_a_row_per_patient_and_ranked_row(made):
 
 
 def test_analyses_of_nothing_are_said_in_words(tmp_path):
-    frame = leaderboard([])
-    paths = write_analyses(tmp_path, frame, [], [])
+    paths = write_analyses(Material(tmp_path, [], leaderboard([]), {}))
     assert [path.name for path in paths] == [
         *(f"{stem}.{kind}" for stem in ("comparisons", "stability", "across")
           for kind in ("csv", "md", "tex")),
@@ -207,8 +207,7 @@ def test_a_group_without_comparisons_says_why(record, finished, tmp_path):
     records = [record(tmp_path, "unet"), record(tmp_path, "unet", "camus"),
                record(tmp_path, "vnet", "camus")]  # fmt: skip
     groups = comparison_groups(*finished(records, patients=1, slices=False))
-    frame = leaderboard(groups)
-    write_analyses(tmp_path, frame, groups, rankings(frame, groups))
+    write_analyses(Material(tmp_path, groups, leaderboard(groups), {}))
     for stem in ("comparisons", "stability"):
         text = (tmp_path / f"{stem}.md").read_text(encoding="utf-8")
         acdc, camus = text.split("\n## ")[1:]

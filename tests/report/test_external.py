@@ -12,6 +12,7 @@ from benchmark.report.clinical import agreement_frame, patient_values
 from benchmark.report.figures import costs, heatmap, scores
 from benchmark.report.groups import comparison_groups
 from benchmark.report.leaderboard import leaderboard
+from benchmark.report.material import gather
 from benchmark.report.tables import markdown
 from benchmark.report.terminal import clinical_table
 
@@ -93,7 +94,8 @@ def test_endpoints_of_an_entry_are_those_of_our_patients(run, entry, cases, clin
     assert set(frame["architecture"]) == {"unet", "nnU-Net"}
     assert set(frame["n_valid"]) == {2}
     assert set(patient_values(group, values)["patient"]) == {"patient000", "patient001"}
-    table = clinical_table([ours, theirs], cases(ours, 2), values)
+    material = gather(tmp_path, [ours, theirs], cases(ours, 2), pd.DataFrame(), values)
+    table = clinical_table(material)
     assert "nnU-Net (external)" in list(table.columns[0].cells)
 
 

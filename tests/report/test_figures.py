@@ -7,10 +7,11 @@ import pytest
 from PIL import Image
 
 from benchmark.report import style, write_report
-from benchmark.report.figures import overlays, scores, slices
+from benchmark.report.figures import figures_of, overlays, scores, slices
 from benchmark.report.figures.costs import pareto_front
 from benchmark.report.groups import comparison_groups
 from benchmark.report.leaderboard import by_group, leaderboard
+from benchmark.report.material import gather
 from benchmark.report.stability import rankings
 from benchmark.report.standings import tiers_of
 
@@ -52,7 +53,12 @@ def report(tmp_path_factory):
     epochs = pd.concat([made.make_epochs(item, 5) for item in done], ignore_index=True)
     clinical = pd.concat([made.make_clinical(item, 4) for item in done], ignore_index=True)
     frames = (cases, epochs, clinical)
-    return results, records, frames, write_report(results, records, *frames, formats=["svg"])
+    return (
+        results,
+        records,
+        frames,
+        write_report(gather(results, records, *frames), formats=["svg"]),
+    )
 
 
 def test_each_group_has_its_figures_and_the_source_is_in_the_name(report):
@@ -133,7 +139,7 @@ def test_the_same_records_give_the_same_bytes(report, tmp_path):
     _, records, frames, paths = report
     again = [record for record in records if record["spec"]["source"] == "real"]
     found = [
-        path for path in write_report(tmp_path, again, *frames, formats=["svg"])
+        path for path in write_report(gather(tmp_path, again, *frames), formats=["svg"])
         if path.suffix == ".svg"
     ]  # fmt: skip
     assert len(found) == 8
@@ -158,21 +164,22 @@ def test_the_order_of_the_records_changes_nothing(report, tmp_path):
 
 def test_a_report_of_failures_alone_has_tables_and_a_heat_map(record, tmp_path):
     records = [record(tmp_path, name, status="oom") for name in ("unet", "vnet")]
-    paths = write_report(tmp_path, records, *[pd.DataFrame()] * 3)
+    paths = write_report(gather(tmp_path, records, *[pd.DataFrame()] * 3))
     assert sorted(path.name for path in paths if path.suffix == ".png") == ["heatmap_phantom.png"]
     assert "— (oom)" in (tmp_path / "report" / "leaderboard.md").read_text(encoding="utf-8")
 
 
 def test_figures_of_an_earlier_report_are_removed(record, tmp_path):
     empty = [pd.DataFrame()] * 3
-    write_report(tmp_path, [record(tmp_path, status="oom")], *empty, formats=["svg"])
-    write_report(tmp_path, [record(tmp_path, source="real", status="oom")], *empty, formats=["svg"])
+    for source in ("phantom", "real"):
+        failed = [record(tmp_path, source=source, status="oom")]
+        write_report(gather(tmp_path, failed, *empty), formats=["svg"])
     left = [path.name for path in (tmp_path / "report" / "figures").iterdir()]
     assert left == ["heatmap_real.svg"]
 
 
 def test_a_report_of_nothing_is_written(tmp_path):
-    paths = write_report(tmp_path, [], *[pd.DataFrame()] * 3)
+    paths = write_report(gather(tmp_path, [], *[pd.DataFrame()] * 3))
     # Without a run there is no phase to split by.
     tables = [name for name in TABLES if "strata" not in name]
     assert [path.name for path in paths] == [*tables, "index.html", "METHODOLOGY.md"]
@@ -350,24 +357,22 @@ def test_a_slice_without_any_structure_is_shown_whole(record, finished, tmp_path
 
 
 def test_one_column_is_drawn_on_request_and_nothing_for_no_format(record, finished, tmp_path):
-    from benchmark.report.figures import write_figures
-
     records = [record(tmp_path, name) for name in ("unet", "vnet")]
-    groups = comparison_groups(*finished(records, patients=3, slices=False))
-    frame = leaderboard(groups)
-    made = [
-        {path.stem for path in write_figures(tmp_path / "f", frame, groups, pd.DataFrame(), (),
-                                             formats, width)}
-        for formats, width in ((["svg"], "one"), ([], "two"))
-    ]  # fmt: skip
-    slug = groups[0].slug
+    material = gather(
+        tmp_path, *finished(records, patients=3, slices=False), clinical=pd.DataFrame()
+    )
+    made = []
+    for formats, width in ((["svg"], "one"), ([], "two")):
+        with figures_of(material, formats, width) as drawn:
+            made.append({path.stem for path in drawn()})
+    slug = material.groups[0].slug
     # Boxes per class need the room of two columns whatever is asked for.
     assert made[0] == {
         f"dice_{slug}", "heatmap_phantom_1col",
         *(f"{kind}_{slug}_1col" for kind in ("tiers", "cost", "training")),
     }  # fmt: skip
     assert not made[1]
-    assert not list((tmp_path / "f").iterdir())
+    assert not list((tmp_path / "report" / "figures").iterdir())
 
 
 def test_regions_stand_apart_from_classes_and_enter_no_mean(record, finished, tmp_path):

@@ -14,6 +14,7 @@ from benchmark.report.clinical import agreement_frame
 from benchmark.report.comparisons import comparisons
 from benchmark.report.groups import comparison_groups
 from benchmark.report.leaderboard import leaderboard
+from benchmark.report.material import gather
 from benchmark.report.protocols import differing, newest
 from benchmark.report.stability import rankings
 from benchmark.report.tables import all_cases, latex, markdown
@@ -52,14 +53,15 @@ def test_rule_mixed_protocols_are_marked_and_have_no_ranks(two):
     assert set(all_cases(groups)["protocol_hash"]) == {"0123456789", "feedfacecafe"}
 
 
-def test_mixed_protocols_have_clinical_tables(two, clinical):
+def test_mixed_protocols_have_clinical_tables(two, clinical, tmp_path):
     records, cases, epochs = two
     groups = comparison_groups(records, cases, epochs, mix_protocols=True)
     values = clinical(records)
     text = clinical_tables.markdown(agreement_frame(groups, values), groups, values)
     assert "### Agreement with the reference" in text
     assert "| U-Net (†1)" in text
-    table = clinical_table(records, cases, values, mix_protocols=True)
+    material = gather(tmp_path, records, cases, epochs, values, mix_protocols=True)
+    table = clinical_table(material)
     assert "V-Net (†2)" in list(table.columns[0].cells)
 
 
@@ -94,10 +96,10 @@ def test_a_row_of_mixed_protocols_is_complete_by_its_own_protocol(two):
 
 
 def test_a_mixed_report_has_a_folder_of_its_own(two, tmp_path, monkeypatch):
-    from benchmark.report import figures
+    from benchmark.report.figures import sheets
 
-    monkeypatch.setattr(figures, "write_figures", lambda *_: [])
-    paths = write_report(tmp_path, *two, pd.DataFrame(), mix_protocols=True)
+    monkeypatch.setattr(sheets, "sheets", lambda *_: [])
+    paths = write_report(gather(tmp_path, *two, pd.DataFrame(), mix_protocols=True))
     assert {path.parent for path in paths} == {tmp_path / "report-mixed"}
     assert "†2" in (tmp_path / "report-mixed" / "errors.md").read_text(encoding="utf-8")
     assert pd.read_csv(tmp_path / "report-mixed" / "errors.csv")["variant"].nunique() == 2
@@ -106,7 +108,7 @@ def test_a_mixed_report_has_a_folder_of_its_own(two, tmp_path, monkeypatch):
 def test_the_command_finds_the_runs_of_other_protocols(two, tmp_path, monkeypatch):
     """Of its own protocol only what the plan asks for, of others the newest of each cell."""
     from benchmark import reporting
-    from benchmark.report import figures
+    from benchmark.report.figures import sheets
 
     records, cases, _ = two
     for record in records:
@@ -118,7 +120,7 @@ def test_the_command_finds_the_runs_of_other_protocols(two, tmp_path, monkeypatc
     own = [record for record in records if record["protocol_hash"] == "0123456789"]
     spec = SimpleNamespace(key=own[0]["key"], dataset="acdc", protocol_hash="0123456789")
     plan = SimpleNamespace(runs=[SimpleNamespace(spec=spec)])
-    monkeypatch.setattr(figures, "write_figures", lambda *_: [])
+    monkeypatch.setattr(sheets, "sheets", lambda *_: [])
     console = Console(width=80, record=True, file=io.StringIO())
     assert reporting.report_plan(plan, tmp_path, console, mix_protocols=True) == 0
     text = console.export_text()

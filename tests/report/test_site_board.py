@@ -10,11 +10,10 @@ import pandas as pd
 import pytest
 
 from benchmark.experiment.selection import parse_only
-from benchmark.report.clinical import agreement_frame
 from benchmark.report.groups import comparison_groups
 from benchmark.report.leaderboard import leaderboard
+from benchmark.report.material import Material, gather
 from benchmark.report.site.board import board_parts, reproduce
-from benchmark.report.site.material import Material
 
 
 @pytest.fixture
@@ -34,9 +33,12 @@ def material(record, finished, clinical, tmp_path):
     endpoints = clinical(records)
     groups = comparison_groups(records, cases, epochs)
     return Material(
-        tmp_path / "report", groups, leaderboard(groups), agreement_frame(groups, endpoints), [],
+        tmp_path / "report",
+        groups,
+        leaderboard(groups),
         {one["key"]: one for one in records},
-    )  # fmt: skip
+        clinical=endpoints,
+    )
 
 
 def test_a_row_links_to_every_run_behind_it(material):
@@ -83,12 +85,8 @@ def test_the_command_of_a_row_is_one_that_the_command_line_takes(material):
 
 def test_phantoms_are_made_again_as_phantoms(record, finished, tmp_path):
     records, cases, epochs = finished([record(tmp_path, "unet")], slices=False)
-    groups = comparison_groups(records, cases, epochs)
-    empty = agreement_frame(groups, pd.DataFrame())
-    frame = leaderboard(groups)
-    by_key = {one["key"]: one for one in records}
-    material = Material(tmp_path / "report", groups, frame, empty, [], by_key)
-    (row,) = board_parts(material, groups[0], {})["rows"]
+    material = gather(tmp_path, records, cases, epochs, pd.DataFrame())
+    (row,) = board_parts(material, material.groups[0], {})["rows"]
     assert not row["external"]
     (command,) = row["reproduce"]["commands"]  # the commit is not known
     assert "--data phantom" in command

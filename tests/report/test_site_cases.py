@@ -10,15 +10,14 @@ import re
 import zlib
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from benchmark.report import style
 from benchmark.report.excerpts import read_excerpt
 from benchmark.report.groups import comparison_groups
 from benchmark.report.leaderboard import case_scores, leaderboard
+from benchmark.report.material import Material
 from benchmark.report.site.cases import case_parts, write_cases
-from benchmark.report.site.material import Material
 
 NAMES = ("unet", "vnet")
 
@@ -26,7 +25,7 @@ NAMES = ("unet", "vnet")
 def material_of(folder, made):
     groups = comparison_groups(*made)
     frame = leaderboard(groups)
-    return Material(folder, groups, frame, pd.DataFrame(), [], {r["key"]: r for r in made[0]})
+    return Material(folder, groups, frame, {r["key"]: r for r in made[0]})
 
 
 @pytest.fixture

@@ -13,10 +13,9 @@ import vl_convert
 from benchmark.report.cells import duration
 from benchmark.report.groups import comparison_groups
 from benchmark.report.leaderboard import leaderboard
+from benchmark.report.material import Material
 from benchmark.report.site import libraries
 from benchmark.report.site.charts import chart_parts, clock, costs, parts, training
-from benchmark.report.site.material import Material
-from benchmark.report.stability import rankings
 from benchmark.report.style import (
     _ARCHITECTURE_LOOKS,
     _EXTERNAL_LOOKS,
@@ -32,8 +31,6 @@ def material_of(records, cases, epochs, folder=Path("report")):
         folder=folder,
         groups=groups,
         frame=frame,
-        agreement=pd.DataFrame(),
-        found=rankings(frame, groups),
         records={record["key"]: record for record in records},
     )
 

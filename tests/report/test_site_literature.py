@@ -8,8 +8,8 @@ import pytest
 import datasets
 from benchmark.report.clinical import ENDPOINTS
 from benchmark.report.groups import comparison_groups
+from benchmark.report.material import Material
 from benchmark.report.site.literature import literature_parts, published, read_sources
-from benchmark.report.site.material import Material
 
 SOURCES = read_sources()
 ROWS = [(source["dataset"], row) for source in SOURCES for row in published(source)]
@@ -57,7 +57,7 @@ def material(record, tmp_path):
     other = record(tmp_path, "unet", "decathlon", "real", protocol_hash="feedfacecafe")
     made.append(other | {"release": "LA2018"})
     groups = comparison_groups(made, pd.DataFrame(), pd.DataFrame())
-    return Material(tmp_path, groups, pd.DataFrame(), pd.DataFrame(), (), {})
+    return Material(tmp_path, groups, pd.DataFrame(), {})
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source["citation"][:30])
@@ -128,5 +128,5 @@ def test_a_result_on_the_only_class_is_that_of_the_mean_too(material):
 def test_files_that_no_publication_used_have_none(record, tmp_path):
     unknown = record(tmp_path, "unet", "decathlon", "real") | {"release": "not the official cases"}
     groups = comparison_groups([unknown], pd.DataFrame(), pd.DataFrame())
-    material = Material(tmp_path, groups, pd.DataFrame(), pd.DataFrame(), (), {})
+    material = Material(tmp_path, groups, pd.DataFrame(), {})
     assert literature_parts(material) == {"decathlon_real": []}

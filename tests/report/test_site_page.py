@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from benchmark.report import write_report
+from benchmark.report.material import gather
 
 
 class _Page(HTMLParser):
@@ -46,9 +47,8 @@ def write(finished, clinical, tmp_path):
             one["path"].mkdir(parents=True, exist_ok=True)
             (one["path"] / "record.json").write_text(json.dumps({"key": one["key"]}))
         endpoints = clinical(records, patients=5)
-        files = write_report(
-            tmp_path, records, cases, epochs, endpoints, formats=("svg",), **options
-        )
+        material = gather(tmp_path, records, cases, epochs, endpoints)
+        files = write_report(material, formats=("svg",), **options)
         text = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
         return files, text, _Page(text)
 
@@ -116,5 +116,5 @@ def test_page_is_made_of_the_records_alone(write, record, tmp_path):
 
 def test_tables_alone_make_no_page(finished, record, tmp_path):
     records, cases, epochs = finished([record(tmp_path, "unet")], slices=False)
-    write_report(tmp_path, records, cases, epochs, pd.DataFrame(), formats=())
+    write_report(gather(tmp_path, records, cases, epochs, pd.DataFrame()), formats=())
     assert not (tmp_path / "report" / "index.html").exists()

@@ -2,12 +2,21 @@ import io
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
 
+from benchmark.report.material import gather
 from benchmark.report.terminal import clinical_table, clock, leaderboard_table
 from benchmark.statistics.agreement import agreement
+
+
+def gathered(records, cases=None, clinical=None):
+    """Material of a report that is shown and not written."""
+    empty = pd.DataFrame()
+    cases, clinical = (empty if one is None else one for one in (cases, clinical))
+    return gather(Path(), records, cases, empty, clinical)
 
 
 def test_leaderboard_in_the_terminal(record, finished, tmp_path):
@@ -21,7 +30,7 @@ def test_leaderboard_in_the_terminal(record, finished, tmp_path):
         slices=False,
     )
     console = Console(width=80, record=True, file=io.StringIO())
-    console.print(leaderboard_table(records, cases))
+    console.print(leaderboard_table(gathered(records, cases)))
     lines = console.export_text().splitlines()
     assert any(re.search("ACDC, phantom +n = 10 patients", line) for line in lines)
     assert any(re.search("ACDC, real +n = 10 patients", line) for line in lines)
@@ -41,7 +50,7 @@ def test_clinical_agreement_in_the_terminal(record, clinical, tmp_path):
     ]
     values = clinical(records, patients=12)
     console = Console(width=80, record=True, file=io.StringIO())
-    console.print(clinical_table(records, pd.DataFrame(), values))
+    console.print(clinical_table(gathered(records, clinical=values)))
     lines = console.export_text().splitlines()
     assert not any("…" in line for line in lines)
     chosen = values[(values["dataset"] == "decathlon")]
@@ -57,7 +66,7 @@ def test_one_patient_has_a_bias_but_no_spread(record, clinical, tmp_path):
     records = [record(tmp_path, "unet", "decathlon")]
     values = clinical(records, patients=1)
     console = Console(width=80, record=True, file=io.StringIO())
-    console.print(clinical_table(records, pd.DataFrame(), values))
+    console.print(clinical_table(gathered(records, clinical=values)))
     line = next(line for line in console.export_text().splitlines() if "LA volume" in line)
     bias = (values["prediction"] - values["truth"]).item()
     assert line.split()[-5:] == [f"{bias:+.1f}", "mL", "—", "1", "0"]
@@ -88,7 +97,7 @@ def test_tier_rank_and_probability_fit_into_eighty_columns(record, finished, tmp
     names = ("unet", "attention_unet", "vnet", "deeplabv3")
     records, cases, _ = finished([record(tmp_path, name) for name in names], slices=False)
     console = Console(width=80, record=True, file=io.StringIO())
-    console.print(leaderboard_table(records, cases))
+    console.print(leaderboard_table(gathered(records, cases)))
     text = console.export_text()
     assert "…" not in text
     assert re.search(r"U-Net +1 +1 \(1\)|U-Net +1 +1 \(1–2\)", text)

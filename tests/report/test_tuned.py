@@ -9,6 +9,7 @@ from benchmark.report import write_report
 from benchmark.report.across import ranks_across
 from benchmark.report.groups import comparison_groups
 from benchmark.report.leaderboard import leaderboard
+from benchmark.report.material import gather
 from benchmark.report.tuned import amount
 
 
@@ -56,7 +57,7 @@ def test_rule_tuned_and_given_recipes_never_share_a_table(record, tuned, finishe
 def test_the_report_says_what_tuned_means(record, tuned, finished, tmp_path):
     records = [given(record, tmp_path, "unet"), tuned("unet")]
     records, cases, epochs = finished(records, patients=2, slices=False)
-    write_report(tmp_path, records, cases, epochs, pd.DataFrame(), formats=())
+    write_report(gather(tmp_path, records, cases, epochs, pd.DataFrame()), formats=())
     text = (tmp_path / "report" / "leaderboard.md").read_text()
     assert "U-Net (tuned, 20 trials, 1.2 h)" in text
     assert "no test case was read" in text

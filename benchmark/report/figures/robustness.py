@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from benchmark.report import style
@@ -15,18 +14,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _LEFT_IN, _GAP_IN, _RIGHT_IN = 0.48, 0.1, 0.08
-
-
-def write_robustness_figures(
-    folder: Path, found: Sequence[Curves], formats: Sequence[str] = style.FORMATS
-) -> list[Path]:
-    """Draw the curves of every group; returns the paths."""
-    looks = style.looks(name for one in found for name in one.group.names)
-    paths: list[Path] = []
-    with style.drawing():
-        for one in found:
-            paths += style.save(draw(one, looks), folder, f"robustness_{one.group.slug}", formats)
-    return paths
 
 
 def draw(one: Curves, looks: Mapping[tuple[str, str], style.Look]) -> Figure:

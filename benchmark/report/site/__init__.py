@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from benchmark.report.site.material import Material
+    from benchmark.report.material import Material
 
 
 def write_site(

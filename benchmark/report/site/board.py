@@ -14,7 +14,7 @@ from benchmark.report import cells
 from benchmark.report.clinical import ENDPOINTS, main_rows
 from benchmark.report.groups import Group, Run, row_title
 from benchmark.report.leaderboard import by_group
-from benchmark.report.site.material import Material
+from benchmark.report.material import Material
 
 # Columns whose numbers do not depend on what a reader chooses: heading, column of the leaderboard,
 # how it is printed.

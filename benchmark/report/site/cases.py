@@ -18,11 +18,11 @@ from benchmark.report import style
 from benchmark.report.excerpts import Image, files_of, keep_labels, read_excerpt
 from benchmark.report.groups import Group, Run, row_title
 from benchmark.report.leaderboard import case_scores
-from benchmark.report.site.material import Name
+from benchmark.report.material import Name
 from benchmark.report.site.scores import SPLITS
 
 if TYPE_CHECKING:
-    from benchmark.report.site.material import Material
+    from benchmark.report.material import Material
 
 FOLDER = "cases"
 # More than is printed: a number that is rounded twice may end a digit beside the tables.

@@ -14,7 +14,7 @@ from typing import Any
 from benchmark.report import style
 from benchmark.report.clinical import ENDPOINTS
 from benchmark.report.groups import Group
-from benchmark.report.site.material import Material
+from benchmark.report.material import Material
 
 FILE = Path(__file__).with_name("literature.toml")
 

@@ -18,12 +18,12 @@ from benchmark import __version__
 from benchmark.records import write_atomic
 from benchmark.report.cells import PHANTOM, TIERS
 from benchmark.report.groups import Group, row_title
+from benchmark.report.material import RULES, Material
 from benchmark.report.site.board import board_parts
 from benchmark.report.site.cases import case_parts
 from benchmark.report.site.charts import chart_parts
 from benchmark.report.site.libraries import datatables_css, libraries_html
 from benchmark.report.site.literature import literature_parts
-from benchmark.report.site.material import RULES, Material
 from benchmark.report.site.scores import score_parts
 
 PAGE = "index.html"

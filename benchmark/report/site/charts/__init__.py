@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark.report.site.charts import clock, costs, heatmap, stability, training
 
 if TYPE_CHECKING:
-    from benchmark.report.site.material import Material
+    from benchmark.report.material import Material
 
 
 def chart_parts(material: Material) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.report.cells import number
 from benchmark.report.groups import Group, row_title
+from benchmark.report.material import Material
 from benchmark.report.site.charts import parts
-from benchmark.report.site.material import Material
 from benchmark.statistics.ranking import SCHEMES
 
 if TYPE_CHECKING:
