@@ -102,7 +102,8 @@ def test_files_open(report, tmp_path):
             with Image.open(path) as image:
                 image.verify()
             with Image.open(path) as image:
-                assert image.info["dpi"][0] >= 200
+                assert round(image.info["dpi"][0]) == 300
+                assert image.size[0] == 300 * style.TWO_COLUMNS_IN
         elif path.suffix == ".svg":
             assert ElementTree.parse(path).getroot().tag.endswith("svg")
         elif path.suffix == ".pdf":
@@ -368,7 +369,7 @@ def test_one_column_is_drawn_on_request_and_nothing_for_no_format(record, finish
     slug = material.groups[0].slug
     # Boxes per class need the room of two columns whatever is asked for.
     assert made[0] == {
-        f"dice_{slug}", "heatmap_phantom_1col",
+        f"dice_{slug}", "heatmap_phantom_1col", "stability_phantom_1col",
         *(f"{kind}_{slug}_1col" for kind in ("tiers", "cost", "training")),
     }  # fmt: skip
     assert not made[1]
