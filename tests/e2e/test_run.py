@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import pandas as pd
@@ -258,3 +259,40 @@ def test_train_is_the_matrix_of_one(suite, tmp_path):
     other = suite.call("train", str(suite.file), *asked, "--set", "options.filterz=2")
     assert other.returncode == 2
     assert other.stderr.startswith("error: --set options.filterz=2: ")
+
+
+def test_a_report_has_the_columns_decimals_and_sizes_that_were_asked_for(suite, tmp_path):
+    results = tmp_path / "results"
+    shutil.copytree(suite.results, results, ignore=shutil.ignore_patterns("mlflow*", "mlartifacts"))
+
+    def report(*options):
+        asked = suite.at(results).call(
+            "report", str(suite.file), "--profile", "smoke", "--columns", *options
+        )
+        return asked, (results / "report" / "leaderboard.md").read_text(encoding="utf-8")
+
+    done, text = report("rank,dice,parameters", "--precision", "2", "--width", "one")
+    assert done.returncode == 0, done.stdout + done.stderr
+    heads = {
+        tuple(cell.strip() for cell in line.split("|")[1:-1])
+        for line in text.splitlines()
+        if line.startswith("| Architecture")
+    }
+    assert heads == {
+        ("Architecture", "Rank", "Dice [95 % interval]"), ("Architecture", "Parameters")
+    }  # fmt: skip
+    rows = [line for line in text.splitlines() if re.match(r"\| (U|V)-Net .*\| +\d", line)]
+    decimals = [len(number) for row in rows for number in re.findall(r"\b0\.(\d+)", row)]
+    assert len(decimals) >= 3
+    assert set(decimals) == {2}
+    assert "decided on 3 decimals, not on the 2 printed" in text
+    every = pd.read_csv(results / "report" / "leaderboard.csv")
+    pd.testing.assert_frame_equal(every, pd.read_csv(suite.results / "report" / "leaderboard.csv"))
+    figures = {path.stem for path in (results / "report" / "figures").glob("*.svg")}
+    assert {"cost_acdc_phantom_1col", "training_camus_phantom_1col"} <= figures
+    assert "cost_acdc_phantom" not in figures
+
+    refused, unchanged = report("rank,dise")
+    assert refused.returncode == 2
+    assert "received 'dise'. Did you mean 'dice'?" in refused.stderr
+    assert unchanged == text
