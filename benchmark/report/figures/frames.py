@@ -16,22 +16,19 @@ import numpy.typing as npt
 
 from benchmark.report import style
 from benchmark.report.excerpts import Excerpt, Image
+from benchmark.report.figures.marks import BLEND, CONFUSED, EXTRA, MISSED, marks_of
 from benchmark.report.figures.slices import extent
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
     from PIL.ImageFont import FreeTypeFont
 
-ERRORS = (
-    ("missed", style.MISSED_COLOUR),
-    ("extra", style.SPURIOUS_COLOUR),
-    ("wrong class", style.CONFUSED_COLOUR),
-)
 PHANTOM = "PHANTOM: synthetic hearts, not patients"
 
 # The palette: greys, each kind of error over greys, the phantom's red, then the classes.
-_GREYS, _TINTS, _BLEND = 64, 32, 0.55
-_RED = _GREYS + len(ERRORS) * _TINTS
+_GREYS, _TINTS = 64, 32
+_MARKS = (MISSED, EXTRA, CONFUSED)
+_RED = _GREYS + len(_MARKS) * _TINTS
 _BACKGROUND, _WHITE = 5, _GREYS - 1
 
 Grey = npt.NDArray[np.float32]
@@ -140,7 +137,7 @@ def _palette(labels: Mapping[str, int]) -> list[int]:
     colours = [np.repeat(greys[:, None], 3, axis=1)]
     under = np.linspace(0, 255, _TINTS)[:, None]
     colours += [
-        (1 - _BLEND) * under + _BLEND * 255 * np.array([style.rgb(colour)]) for _, colour in ERRORS
+        (1 - BLEND) * under + BLEND * 255 * np.array([style.rgb(mark.colour)]) for mark in _MARKS
     ]
     solid = [style.PHANTOM_COLOUR, *style.class_colours(labels).values()]
     colours += [255 * np.array([style.rgb(colour)]) for colour in solid]
@@ -229,9 +226,8 @@ def _legend(board: Board, width: int) -> Image:
     """Swatches and words, as many lines as they need."""
     entries = [(style.words(name), _RED + 1 + i, 3) for i, name in enumerate(board.labels)]
     entries += [
-        (name, _GREYS + (number + 1) * _TINTS - _TINTS // 2, 10)
-        for number, (name, _) in enumerate(ERRORS)
-        if number < 2 or len(board.labels) > 1
+        (mark.name, _GREYS + (_MARKS.index(mark) + 1) * _TINTS - _TINTS // 2, 10)
+        for mark in marks_of(board.labels)
     ]
     entries.append(("dashed: truth", _BACKGROUND, 0))
     lines: list[list[tuple[int, str, int, int]]] = [[]]

@@ -13,13 +13,13 @@ import numpy.typing as npt
 
 from benchmark.report import style
 from benchmark.report.excerpts import Image, files_of, only, read_excerpt
+from benchmark.report.figures.marks import error_handles, paint_errors
 from benchmark.report.groups import Group
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _SIDE = 320  # pixels of a panel; more than print resolves at this size
-_BLEND = 0.55
 _BAR_MM = 20.0
 
 
@@ -127,7 +127,8 @@ def paint_truth(
     colours: Mapping[str, str],
 ) -> None:
     """Draw the picture with the true outlines and, where there is room, a scale bar."""
-    _show(axes, np.repeat(_cut(one.image, window)[..., None], 3, axis=2))
+    picture = np.repeat(_cut(one.image, window)[..., None], 3, axis=2)
+    axes.imshow(picture, interpolation="none", aspect="auto")
     _contours(axes, _cut(one.truth, window), labels, colours, width=1.0)
     columns = -(-window.columns // window.step)
     length = _BAR_MM / one.spacing_mm[1] / window.step
@@ -160,15 +161,7 @@ def paint_prediction(
     The Dice is that of the run shown, or what is given.
     """
     truth, prediction = _cut(one.truth, window), _cut(one.prediction, window)
-    picture = np.repeat(_cut(one.image, window)[..., None], 3, axis=2).astype(np.float32)
-    for mask, colour in (
-        ((truth > 0) & (prediction == 0), style.MISSED_COLOUR),
-        ((truth == 0) & (prediction > 0), style.SPURIOUS_COLOUR),
-        ((truth > 0) & (prediction > 0) & (truth != prediction), style.CONFUSED_COLOUR),
-    ):
-        tint = 255 * np.array(style.rgb(colour), np.float32)
-        picture[mask] = (1 - _BLEND) * picture[mask] + _BLEND * tint
-    _show(axes, picture.astype(np.uint8))
+    paint_errors(axes, _cut(one.image, window), truth, prediction)
     white = dict.fromkeys(labels, "white")
     _contours(axes, truth, labels, white, width=0.45, dashes=(0, (3, 2)))
     _contours(axes, prediction, labels, colours, width=0.8)
@@ -183,10 +176,6 @@ def paint_prediction(
         color="white",
         bbox={"facecolor": "black", "edgecolor": "none", "alpha": 0.6, "pad": 1.2},
     )
-
-
-def _show(axes: Axes, picture: npt.NDArray[Any]) -> None:
-    axes.imshow(picture, interpolation="none", aspect="auto")
 
 
 def _contours(
@@ -224,18 +213,9 @@ def extent(inside: npt.NDArray[np.bool_]) -> int:
 def overlay_handles(group: Group, colours: Mapping[str, str]) -> list[Any]:
     """Entries of a legend for structures and errors."""
     from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
 
     lines = [
         Line2D([], [], color=colours[name], linewidth=2, label=style.words(name))
         for name in group.classes
     ]
-    errors = [
-        Patch(facecolor=style.MISSED_COLOUR, alpha=_BLEND + 0.25, label="missed"),
-        Patch(facecolor=style.SPURIOUS_COLOUR, alpha=_BLEND + 0.25, label="extra"),
-    ]
-    if len(group.classes) > 1:
-        errors.append(
-            Patch(facecolor=style.CONFUSED_COLOUR, alpha=_BLEND + 0.25, label="wrong class")
-        )
-    return [*lines, *errors]
+    return [*lines, *error_handles(group.classes)]

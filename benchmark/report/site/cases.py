@@ -16,6 +16,7 @@ import pandas as pd
 from benchmark.records import write_atomic
 from benchmark.report import style
 from benchmark.report.excerpts import Image, files_of, keep_labels, read_excerpt
+from benchmark.report.figures.marks import marks_of
 from benchmark.report.groups import Group, Run, row_title
 from benchmark.report.leaderboard import case_scores
 from benchmark.report.material import Name
@@ -79,11 +80,7 @@ def _part(group: Group) -> dict[str, Any]:
             if name in means
         },
         "classes": _legend(group),
-        "errors": {
-            "missed": style.MISSED_COLOUR,
-            "extra": style.SPURIOUS_COLOUR,
-            **({"wrong class": style.CONFUSED_COLOUR} if len(group.classes) > 1 else {}),
-        },
+        "errors": {mark.name: mark.colour for mark in marks_of(group.classes)},
     }
 
 
