@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from benchmark.environment import available_processors
 from benchmark.errors import BenchmarkError
 from benchmark.execution.locks import locked
 from benchmark.experiment.plan import Plan
@@ -57,8 +56,6 @@ def report_plan(
     Raises:
         BenchmarkError: There is no record yet, or no such column.
     """
-    from benchmark.report.figures.processes import begin_imports
-
     records = plan_records(plan, results, console)
     if mix_protocols:
         records += _other_protocols(plan, results, console)
@@ -67,10 +64,9 @@ def report_plan(
             f"{results}: expected records of {plan.path} with profile {plan.profile}, found none. "
             "Run `python -m benchmark run` with the same options first."
         )
-    if available_processors() > 1:
-        begin_imports()
-    material = gather(records, results, console, mix_protocols=mix_protocols)
-    write(material, results, width=width, printing=printing)
+    material, _ = write(
+        records, results, console, mix_protocols=mix_protocols, width=width, printing=printing
+    )
     show(material, console)
     return exit_code(plan, records)
 
@@ -84,7 +80,7 @@ def plan_records(plan: Plan, results: Path, console: Console) -> Records:
 def gather(
     records: Records, results: Path, console: Console, *, mix_protocols: bool = False
 ) -> Material:
-    """Compare some records, and all external entries beside them, for `write` and `show`.
+    """Compare some records, and all external entries beside them, to be shown.
 
     The user is told of damaged entries.
     """
@@ -99,27 +95,39 @@ def gather(
 
 
 def write(
-    material: Material, results: Path, *, width: str = "two", printing: Printing | None = None
-) -> list[Path]:
-    """Write the report; return its files, none where there is no record."""
+    records: Records,
+    results: Path,
+    console: Console,
+    *,
+    mix_protocols: bool = False,
+    width: str = "two",
+    printing: Printing | None = None,
+) -> tuple[Material, list[Path]]:
+    """Compare some records and write the report; return what was compared, and the files.
+
+    Without a record there are none.
+    """
     from benchmark.report import write_report
+    from benchmark.report.figures.crew import usual_crew
     from benchmark.report.tables import EVERYTHING
 
-    if not material.records:
-        return []
-    with locked(results / ".locks" / "report"):  # two invocations may end at once
-        files = write_report(
-            material, width=width, printing=printing, mlflow=_mlflow(results),
-            processes=available_processors(),
-        )  # fmt: skip
-        noted = results / "report" / MADE_FROM
-        usual = printing in (None, EVERYTHING) and width == "two"
-        if not material.mixed and usual:
-            write_json(noted, made_from(material.records.values()))
-        elif not material.mixed:
-            # Other columns, decimals or sizes than usual: a later run makes the usual report.
-            noted.unlink(missing_ok=True)
-    return files
+    if not records:
+        return gather(records, results, console), []
+    # Helpers import what drawing needs while the records are read.
+    with usual_crew() as crew:
+        material = gather(records, results, console, mix_protocols=mix_protocols)
+        with locked(results / ".locks" / "report"):  # two invocations may end at once
+            noted = results / "report" / MADE_FROM
+            if not mix_protocols:
+                noted.unlink(missing_ok=True)  # until the report is whole
+            files = write_report(
+                material, width=width, printing=printing, mlflow=_mlflow(results), crew=crew
+            )
+            # Of other columns, decimals or sizes than usual nothing is noted: a later run makes
+            # the usual report.
+            if not mix_protocols and printing in (None, EVERYTHING) and width == "two":
+                write_json(noted, _finished([*material.records.values(), *material.followers]))
+    return material, files
 
 
 def _mlflow(results: Path) -> dict[str, str]:
@@ -142,7 +150,7 @@ def is_up_to_date(records: Records, results: Path) -> bool:
         noted = json.loads((results / "report" / MADE_FROM).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return bool(noted == made_from([*records, *read_external(results, _told_when_shown)]))
+    return bool(noted == made_from([*records, *read_external(results, _silent)]))
 
 
 def show(material: Material, console: Console, *, written: bool = True) -> None:
@@ -171,8 +179,8 @@ def warn(console: Console, text: str) -> None:
     console.print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True)
 
 
-def _told_when_shown(text: str) -> None:
-    """Say nothing of a damaged entry: `gather`, which follows, does."""
+def _silent(text: str) -> None:
+    """Say nothing: `gather` tells of damaged entries, and the next run makes followers again."""
 
 
 def _other_protocols(plan: Plan, results: Path, console: Console) -> Records:
@@ -192,11 +200,13 @@ def _other_protocols(plan: Plan, results: Path, console: Console) -> Records:
     )
 
 
-def made_from(records: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+def made_from(records: Records) -> dict[str, str]:
     """Return when each run, and what followed it, was finished, by its key.
 
     It is what a report is known again by.
     """
-    records = list(records)
-    every = [*records, *read_followers(records, _told_when_shown)]
-    return {record["key"]: record.get("finished_utc") or "" for record in every}
+    return _finished([*records, *read_followers(records, _silent)])
+
+
+def _finished(records: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    return {record["key"]: record.get("finished_utc") or "" for record in records}

@@ -61,9 +61,10 @@ def run_plan(
         console.print("Nothing to run: every run of the plan has its record.")
         well, interrupted = _follow(plan, results, console, at_home)
         records = reporting.plan_records(plan, results, console)
-        material = reporting.gather(records, results, console)
         if report and not reporting.is_up_to_date(records, results):
-            reporting.write(material, results)
+            material, _ = reporting.write(records, results, console)
+        else:
+            material = reporting.gather(records, results, console)
         reporting.show(material, console, written=report)
         code = 130 if interrupted else max(reporting.exit_code(plan, records), not well)
     console.print(f"{time.monotonic() - begin:.0f} s in all.")
@@ -100,8 +101,10 @@ def _execute(
         if not interrupted:
             well, interrupted = _follow(plan, results, console, at_home)
         records = reporting.plan_records(plan, results, console)
-        material = reporting.gather(records, results, console)
-        files = reporting.write(material, results) if report else []
+        if report:
+            material, files = reporting.write(records, results, console)
+        else:
+            material = reporting.gather(records, results, console)
     finally:
         tracker.finish(files, interrupted=interrupted)
     if plan.experiment.tracking.models == "best" and tracker.complete:

@@ -12,7 +12,7 @@ from typing import Any
 
 import datasets
 from benchmark import __version__
-from benchmark.environment import available_processors, describe
+from benchmark.environment import describe
 from benchmark.errors import BenchmarkError
 from benchmark.publication.layout import FACTS, PUBLISHED, RUN_FILES, check_name, checksums
 from benchmark.records import (
@@ -28,6 +28,7 @@ from benchmark.records import (
     write_json,
 )
 from benchmark.report import write_report
+from benchmark.report.figures.crew import Crew, usual_crew
 from benchmark.report.material import gather
 from benchmark.report.style import FORMATS
 from benchmark.reporting import MADE_FROM, made_from
@@ -102,7 +103,8 @@ def make_report(folder: Path, *, formats: Sequence[str]) -> list[Path]:
     material = gather(
         folder, records, cases_frame(records), epochs_frame(records), clinical_frame(records)
     )
-    return write_report(material, formats=formats, processes=available_processors())
+    with usual_crew() if formats else Crew() as crew:
+        return write_report(material, formats=formats, crew=crew)
 
 
 def _reported(results: Path) -> tuple[Records, Records]:

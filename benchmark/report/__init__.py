@@ -10,6 +10,7 @@ from benchmark.report.style import FORMATS
 
 if TYPE_CHECKING:
     from benchmark.report.columns import Printing
+    from benchmark.report.figures.crew import Crew
     from benchmark.report.material import Material
 
 
@@ -20,7 +21,7 @@ def write_report(
     mlflow: Mapping[str, str] | None = None,
     width: str = "two",
     printing: Printing | None = None,
-    processes: int = 1,
+    crew: Crew | None = None,
 ) -> list[Path]:
     """Write the page, leaderboard, statistics, errors, agreement and figures.
 
@@ -33,12 +34,12 @@ def write_report(
         width: of figures: for ``one`` column of a page, for ``two``, or ``both``.
         printing: columns and decimals of the leaderboard as printed; all of them, and three, by
             default.
-        processes: as many at most draw the figures; the files are the same whatever it is.
+        crew: helps to draw the figures, which are the same with and without one.
 
     Returns:
         The paths written: ``leaderboard.csv``, ``.md``, ``.tex``, ``cases.csv``, ``strata.csv``,
-        ``.md``, ``.tex``, ``clinical.csv``, ``.md``, ``.tex``, the analyses, then figures; of what
-        followed the runs ``generalisation`` and ``robustness``; then the page, ``index.html``.
+        ``.md``, ``.tex``, ``clinical.csv``, ``.md``, ``.tex``, the analyses; of what followed the
+        runs ``generalisation`` and ``robustness``; then figures and the page, ``index.html``.
 
     Raises:
         BenchmarkError: A column was asked for that there is not; nothing is written then.
@@ -46,7 +47,8 @@ def write_report(
     from benchmark.report.analyses import write_analyses
     from benchmark.report.clinical_tables import write_clinical
     from benchmark.report.errors import write_errors
-    from benchmark.report.figures import figures_of
+    from benchmark.report.figures import begin_figures
+    from benchmark.report.figures.crew import Crew
     from benchmark.report.generalisation import write_generalisation
     from benchmark.report.robustness import write_robustness
     from benchmark.report.site import write_site
@@ -55,16 +57,16 @@ def write_report(
 
     folder, groups = material.folder, material.groups
     files = write_tables(folder, material.frame, groups, printing or EVERYTHING)
-    with figures_of(material, formats, width, processes) as drawn:
-        files += [
-            *write_strata(folder, groups),
-            *write_clinical(folder, material.agreement, groups, material.clinical),
-            *write_analyses(material),
-            *write_errors(folder, groups),
-            *write_generalisation(folder, material.followers, material.cases),
-            *write_robustness(folder, material.curves),
-        ]
-        if not formats:
-            return files
-        files += drawn()
-        return [*files, *write_site(material, written=files, mlflow=mlflow or {})]
+    drawn = begin_figures(material, formats, width, crew or Crew())
+    files += [
+        *write_strata(folder, groups),
+        *write_clinical(folder, material.agreement, groups, material.clinical),
+        *write_analyses(material),
+        *write_errors(folder, groups),
+        *write_generalisation(folder, material.followers, material.cases),
+        *write_robustness(folder, material.curves),
+    ]
+    files += drawn()
+    if not formats:
+        return files
+    return [*files, *write_site(material, written=files, mlflow=mlflow or {})]

@@ -13,12 +13,11 @@ import pandas as pd
 from benchmark.report import style
 from benchmark.report.groups import Group, comparison_groups
 from benchmark.report.leaderboard import by_group, leaderboard
+from benchmark.report.standings import Name
 
 if TYPE_CHECKING:
     from benchmark.report.robustness import Curves
     from benchmark.report.stability import Ranking
-
-Name = tuple[str, str]
 
 RULES = "METHODOLOGY.md"
 """Beside the page: the rules under which it was made."""

@@ -23,12 +23,12 @@ import json, os, resource, sys
 from pathlib import Path
 from rich.console import Console
 from benchmark.records import read_records
-from benchmark.reporting import gather, show, write
+from benchmark.reporting import show, write
 results, console = Path(sys.argv[1]), Console(file=open(os.devnull, "w"))
-material = gather(read_records(results), results, console)
-files = write(material, results)
+material, files = write(read_records(results), results, console)
 show(material, console)
-peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+peak_kib = sum(one.ru_maxrss for one in used)  # of this process, and of its largest helper
 print(json.dumps({"files": len(files), "peak_mib": peak_kib / 1024}))
 """
 # Milliseconds since the navigation began.

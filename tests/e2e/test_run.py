@@ -265,6 +265,10 @@ def test_a_report_has_the_columns_decimals_and_sizes_that_were_asked_for(suite, 
     results = tmp_path / "results"
     shutil.copytree(suite.results, results, ignore=shutil.ignore_patterns("mlflow*", "mlartifacts"))
 
+    entry = results / "external" / "ours-acdc"
+    entry.mkdir(parents=True)
+    (entry / "record.json").write_text("{")
+
     def report(*options):
         asked = suite.at(results).call(
             "report", str(suite.file), "--profile", "smoke", "--columns", *options
@@ -286,6 +290,7 @@ def test_a_report_has_the_columns_decimals_and_sizes_that_were_asked_for(suite, 
     assert len(decimals) >= 3
     assert set(decimals) == {2}
     assert "decided on 3 decimals, not on the 2 printed" in text
+    assert done.stdout.count(f"warning: {entry}: expected the external entry") == 1
     every = pd.read_csv(results / "report" / "leaderboard.csv")
     pd.testing.assert_frame_equal(every, pd.read_csv(suite.results / "report" / "leaderboard.csv"))
     figures = {path.stem for path in (results / "report" / "figures").glob("*.svg")}

@@ -130,10 +130,12 @@ def test_what_followed_a_run_is_published_with_it(results):
 def test_the_usual_report_can_be_published_and_one_of_chosen_columns_cannot(results):
     folder = results(unet=0.9)
     records = read_records(folder)
-    material = reporting.gather(records, folder, Console(file=io.StringIO()))
-    reporting.write(material, folder, printing=Printing())  # as `report` without options asks for
+    console = Console(file=io.StringIO())
+    reporting.write(
+        records, folder, console, printing=Printing()
+    )  # as `report` without options asks for
     assert publish(folder, "usual", formats=()).is_dir()
-    reporting.write(material, folder, printing=Printing(("dice",)))
+    reporting.write(records, folder, console, printing=Printing(("dice",)))
     with pytest.raises(BenchmarkError, match="finished report"):
         publish(folder, "chosen", formats=())
 

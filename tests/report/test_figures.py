@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from benchmark.report import style, write_report
-from benchmark.report.figures import figures_of, overlays, scores, slices
+from benchmark.report.figures import begin_figures, overlays, scores, slices
 from benchmark.report.figures.costs import pareto_front
+from benchmark.report.figures.crew import Crew
 from benchmark.report.groups import comparison_groups
 from benchmark.report.leaderboard import by_group, leaderboard
 from benchmark.report.material import gather
@@ -364,8 +365,8 @@ def test_one_column_is_drawn_on_request_and_nothing_for_no_format(record, finish
     )
     made = []
     for formats, width in ((["svg"], "one"), ([], "two")):
-        with figures_of(material, formats, width) as drawn:
-            made.append({path.stem for path in drawn()})
+        drawn = begin_figures(material, formats, width, Crew())
+        made.append({path.stem for path in drawn()})
     slug = material.groups[0].slug
     # Boxes per class need the room of two columns whatever is asked for.
     assert made[0] == {

@@ -126,6 +126,7 @@ def test_rule_scores_elsewhere_stand_apart_and_enter_no_leaderboard(results, rea
     assert frame.loc["unet", "patients"] == 6
     assert frame.loc["unet", "home_dice"] == pytest.approx(HOME + 0.02)
     assert "rank" not in frame
+    assert (report / "figures" / "robustness_acdc_phantom.png").stat().st_size > 10_000
     text = (report / "generalisation.md").read_text(encoding="utf-8")
     assert "ACDC → CAMUS" in text
     assert "myocardium → myocardium, left ventricle → left ventricle" in text
@@ -188,7 +189,7 @@ def test_the_table_has_a_row_per_architecture_and_kind(drawn):
     assert "%" in shown.rows[0][4].text
 
 
-def test_the_figure_has_a_panel_per_kind_and_a_curve_per_architecture(drawn, tmp_path):
+def test_the_figure_has_a_panel_per_kind_and_a_curve_per_architecture(drawn):
     figure = draw(drawn, looks(drawn.group.names))
     panels = figure.get_axes()
     assert [axes.get_title() for axes in panels] == [kind.title for kind in CORRUPTIONS.values()]

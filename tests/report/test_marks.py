@@ -32,17 +32,24 @@ def test_every_kind_has_its_tint_and_what_is_right_has_none(painted):
     assert set(picture[0, 0]) == set(picture[30, 30]) == {100}
 
 
-def test_extra_and_wrong_class_are_filled_where_they_are(painted):
-    found = {patch.get_hatch(): patch.get_path().get_extents() for patch in painted.patches}
-    assert set(found) == {marks.EXTRA.hatch, marks.CONFUSED.hatch}
+def test_extra_is_filled_with_lines_and_wrong_class_with_crossed_ones(painted):
+    extra, confused = painted.patches
     # Borders run half a pixel outside of the centres of the outermost pixels.
-    assert found[marks.EXTRA.hatch].bounds == pytest.approx((19.5, 1.5, 15, 8))
-    assert found[marks.CONFUSED.hatch].bounds == pytest.approx((1.5, 19.5, 8, 15))
-    assert len({mark.hatch for mark in (marks.MISSED, marks.EXTRA, marks.CONFUSED)}) == 3
+    for filling, box in ((extra, (19.5, 1.5, 15, 8)), (confused, (1.5, 19.5, 8, 15))):
+        clip, transform = filling.get_clip_path().get_transformed_path_and_affine()
+        edges = painted.transData.inverted().transform(transform.transform(clip.vertices))
+        assert np.ptp(edges, axis=0) == pytest.approx(box[2:])
+        assert edges.min(axis=0) == pytest.approx(box[:2])
+    slopes = []
+    for filling in (extra, confused):
+        ends = filling.get_path().vertices.reshape(-1, 2, 2)
+        ways = np.diff(ends, axis=1)[:, 0]
+        slopes.append(set(np.sign(ways[:, 0] * ways[:, 1])))
+    assert slopes == [{-1}, {-1, 1}]
 
 
 def test_the_legend_shows_what_there_can_be():
     one, many = (marks.error_handles(classes) for classes in (["atrium"], ["wall", "cavity"]))
     assert [handle.get_label() for handle in one] == ["missed", "extra"]
     assert [handle.get_label() for handle in many] == ["missed", "extra", "wrong class"]
-    assert [handle.get_hatch() or "" for handle in many] == ["", "//////", "......"]
+    assert [handle.get_hatch() or "" for handle in many] == ["", "//////", "xxxxxx"]

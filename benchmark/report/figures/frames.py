@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from benchmark.report import style
 from benchmark.report.excerpts import Excerpt, Image
-from benchmark.report.figures.marks import BLEND, CONFUSED, EXTRA, MISSED, marks_of
+from benchmark.report.figures.marks import BLEND, MARKS, marks_of, regions_of
 from benchmark.report.figures.slices import extent
 
 if TYPE_CHECKING:
@@ -27,8 +27,7 @@ PHANTOM = "PHANTOM: synthetic hearts, not patients"
 
 # The palette: greys, each kind of error over greys, the phantom's red, then the classes.
 _GREYS, _TINTS = 64, 32
-_MARKS = (MISSED, EXTRA, CONFUSED)
-_RED = _GREYS + len(_MARKS) * _TINTS
+_RED = _GREYS + len(MARKS) * _TINTS
 _BACKGROUND, _WHITE = 5, _GREYS - 1
 
 Grey = npt.NDArray[np.float32]
@@ -137,7 +136,7 @@ def _palette(labels: Mapping[str, int]) -> list[int]:
     colours = [np.repeat(greys[:, None], 3, axis=1)]
     under = np.linspace(0, 255, _TINTS)[:, None]
     colours += [
-        (1 - BLEND) * under + BLEND * 255 * np.array([style.rgb(mark.colour)]) for mark in _MARKS
+        (1 - BLEND) * under + BLEND * 255 * np.array([style.rgb(mark.colour)]) for mark in MARKS
     ]
     solid = [style.PHANTOM_COLOUR, *style.class_colours(labels).values()]
     colours += [255 * np.array([style.rgb(colour)]) for colour in solid]
@@ -195,13 +194,8 @@ def _sample(plane: Image | npt.NDArray[np.bool_], taps: tuple[Taps, Taps]) -> Gr
 
 def _tint(painted: Image, truth: Image, prediction: Image, nearest: tuple[Any, ...]) -> None:
     """Colour what is wrong, pixel by pixel of the file."""
-    kinds = (
-        (truth > 0) & (prediction == 0),
-        (truth == 0) & (prediction > 0),
-        (truth > 0) & (prediction > 0) & (truth != prediction),
-    )
-    for number, kind in enumerate(kinds):
-        where = kind[nearest]
+    for number, (_, region) in enumerate(regions_of(truth, prediction)):
+        where = region[nearest]
         painted[where] = _GREYS + number * _TINTS + painted[where] // (_GREYS // _TINTS)
 
 
@@ -226,7 +220,7 @@ def _legend(board: Board, width: int) -> Image:
     """Swatches and words, as many lines as they need."""
     entries = [(style.words(name), _RED + 1 + i, 3) for i, name in enumerate(board.labels)]
     entries += [
-        (mark.name, _GREYS + (_MARKS.index(mark) + 1) * _TINTS - _TINTS // 2, 10)
+        (mark.name, _GREYS + (MARKS.index(mark) + 1) * _TINTS - _TINTS // 2, 10)
         for mark in marks_of(board.labels)
     ]
     entries.append(("dashed: truth", _BACKGROUND, 0))

@@ -15,12 +15,13 @@ from benchmark.report.excerpts import Image
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_SPACING_IN = 0.04  # between lines of a filling
 BLEND = 0.55  # how much of an error's colour covers the picture
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A kind of error: its name, colour and filling (of matplotlib, or none)."""
+    """A kind of error: its name, colour and filling (a hatch of matplotlib, or none)."""
 
     name: str
     colour: str
@@ -34,12 +35,22 @@ class Mark:
 
 MISSED = Mark("missed", style.MISSED_COLOUR, "")
 EXTRA = Mark("extra", style.SPURIOUS_COLOUR, "//////")
-CONFUSED = Mark("wrong class", style.CONFUSED_COLOUR, "......")
+CONFUSED = Mark("wrong class", style.CONFUSED_COLOUR, "xxxxxx")
+MARKS = (MISSED, EXTRA, CONFUSED)
 
 
 def marks_of(structures: Sized) -> tuple[Mark, ...]:
     """The kinds of error there can be: one structure alone is not taken for another."""
-    return (MISSED, EXTRA, CONFUSED) if len(structures) > 1 else (MISSED, EXTRA)
+    return MARKS if len(structures) > 1 else (MISSED, EXTRA)
+
+
+def regions_of(truth: Image, prediction: Image) -> list[tuple[Mark, npt.NDArray[np.bool_]]]:
+    """Where each kind of error is, in the order of :data:`MARKS`."""
+    return [
+        (MISSED, (truth > 0) & (prediction == 0)),
+        (EXTRA, (truth == 0) & (prediction > 0)),
+        (CONFUSED, (truth > 0) & (prediction > 0) & (truth != prediction)),
+    ]
 
 
 def paint_errors(axes: Axes, image: Image, truth: Image, prediction: Image) -> None:
@@ -52,11 +63,7 @@ def paint_errors(axes: Axes, image: Image, truth: Image, prediction: Image) -> N
         prediction: likewise.
     """
     picture = np.repeat(image[..., None], 3, axis=2).astype(np.float32)
-    regions = [
-        (MISSED, (truth > 0) & (prediction == 0)),
-        (EXTRA, (truth == 0) & (prediction > 0)),
-        (CONFUSED, (truth > 0) & (prediction > 0) & (truth != prediction)),
-    ]
+    regions = regions_of(truth, prediction)
     for mark, mask in regions:
         tint = 255 * np.array(style.rgb(mark.colour), np.float32)
         picture[mask] = (1 - BLEND) * picture[mask] + BLEND * tint
@@ -80,17 +87,31 @@ def error_handles(structures: Sized) -> list[Any]:
 
 
 def _fill(axes: Axes, mask: npt.NDArray[np.bool_], mark: Mark) -> None:
-    """Hatch a region; its border is not drawn."""
+    """Fill a region with slanting lines, one way or both; its border is not drawn.
+
+    They are lines of their own: PDFium takes five times as long for a hatch.
+    """
     from contourpy import contour_generator
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path
 
-    found: Any = contour_generator(
-        z=mask.astype(np.float32), fill_type="OuterCode"
-    ).filled(0.5, 1.5)  # fmt: skip
+    inside = mask.astype(np.float32)
+    found: Any = contour_generator(z=inside, fill_type="OuterCode").filled(0.5, 1.5)
     points, codes = (np.concatenate(parts) for parts in found)
-    axes.add_patch(
-        PathPatch(
-            Path(points, codes), facecolor="none", edgecolor=mark.ink, hatch=mark.hatch, linewidth=0
-        )
-    )
+    region = Path(points, codes)
+    (left, top), (right, bottom) = region.get_extents().get_points()
+    figure: Any = axes.figure
+    step = mask.shape[1] * _SPACING_IN / (axes.get_position().width * figure.get_figwidth())
+    ends = [
+        [(left, total - left), (right, total - right)]
+        for total in np.arange(left + top, right + bottom, step)
+    ]
+    if "x" in mark.hatch:
+        ends += [
+            [(left, apart + left), (right, apart + right)]
+            for apart in np.arange(top - right, bottom - left, step)
+        ]
+    lines = Path(np.reshape(ends, (-1, 2)), [Path.MOVETO, Path.LINETO] * len(ends))
+    filling = PathPatch(lines, facecolor="none", edgecolor=mark.ink, linewidth=0.45)
+    axes.add_patch(filling)
+    filling.set_clip_path(region, transform=axes.transData)

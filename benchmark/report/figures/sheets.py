@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from benchmark.report import style
-from benchmark.report.figures.processes import Sheet
+from benchmark.report.figures.crew import Sheet
 from benchmark.report.groups import Group
 from benchmark.report.leaderboard import by_group
 from benchmark.report.standings import Name, tiers_of
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def sheets(folder: Path, material: Material, formats: Sequence[str], width: str) -> list[Sheet]:
-    """Sheets of every group and source, those that take longest first.
+    """Sheets of every source and group.
 
     Args:
         folder: where the files shall lie.
@@ -38,6 +38,12 @@ def sheets(folder: Path, material: Material, formats: Sequence[str], width: str)
     """
     widths, looks = style.WIDTHS[width], material.looks
     made: list[tuple[str, Callable[[], Drawn]]] = []
+    for source in sorted({group.source for group in material.groups}):
+        groups = [group for group in material.groups if group.source == source]
+        found = [one for one in material.found if one.group.source == source]
+        means = material.across[material.across["source"] == source]
+        draw = partial(_across, groups, material.frame, found, means, looks, widths)
+        made.append((source, draw))
     for group in material.groups:
         rows, pairs = material.rows(group), by_group(material.pairs, group)
         curves = [one for one in material.curves if one.group is group]
@@ -49,12 +55,6 @@ def sheets(folder: Path, material: Material, formats: Sequence[str], width: str)
             (group.slug, partial(_pictures, group)),
             (group.slug, partial(_scores, group, rows, pairs, curves, looks, widths)),
         ]
-    for source in sorted({group.source for group in material.groups}):
-        groups = [group for group in material.groups if group.source == source]
-        found = [one for one in material.found if one.group.source == source]
-        means = material.across[material.across["source"] == source]
-        draw = partial(_across, groups, material.frame, found, means, looks, widths)
-        made.append((source, draw))
     drawn: list[Sheet] = [partial(_save, folder, formats, slug, draw) for slug, draw in made]
     moving: list[Sheet] = [
         partial(_animate, folder, group, material.rows(group)) for group in material.groups

@@ -19,8 +19,8 @@ from benchmark.report.excerpts import Image, files_of, keep_labels, read_excerpt
 from benchmark.report.figures.marks import marks_of
 from benchmark.report.groups import Group, Run, row_title
 from benchmark.report.leaderboard import case_scores
-from benchmark.report.material import Name
 from benchmark.report.site.scores import SPLITS
+from benchmark.report.standings import Name
 
 if TYPE_CHECKING:
     from benchmark.report.material import Material

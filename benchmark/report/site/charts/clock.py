@@ -12,9 +12,10 @@ import pandas as pd
 from benchmark.report.cells import NOTHING, duration
 from benchmark.report.groups import Group, row_title
 from benchmark.report.leaderboard import DIGITS
-from benchmark.report.material import Material, Name
+from benchmark.report.material import Material
 from benchmark.report.site.charts import parts
 from benchmark.report.site.charts.training import epochs_of, lines_spec
+from benchmark.report.standings import Name
 
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9)
 

@@ -14,8 +14,9 @@ from benchmark.report.cells import dice_interval, magnitude, significant
 from benchmark.report.figures.costs import pareto_front
 from benchmark.report.groups import OK, Group, row_title
 from benchmark.report.leaderboard import DIGITS, scores_by_name
-from benchmark.report.material import Material, Name
+from benchmark.report.material import Material
 from benchmark.report.site.charts import parts
+from benchmark.report.standings import Name
 
 Rows = Mapping[Name, "pd.Series[Any]"]
 

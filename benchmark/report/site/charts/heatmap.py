@@ -12,8 +12,9 @@ from benchmark.report import style
 from benchmark.report.cells import NOTHING, count, dice_interval, number
 from benchmark.report.groups import OK, Group, row_title
 from benchmark.report.leaderboard import DIGITS, scores_by_name
-from benchmark.report.material import Material, Name
+from benchmark.report.material import Material
 from benchmark.report.site.charts import parts
+from benchmark.report.standings import Name
 
 # One hue from light to dark: reads the same in grey and for every kind of colour vision.
 _SHADES = ("#e6eef6", "#0b4f8a")

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmark.report import style
 from benchmark.report.groups import row_title
-from benchmark.report.material import Name
+from benchmark.report.standings import Name
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 HEIGHT_PX = 260

@@ -12,8 +12,9 @@ import pandas as pd
 
 from benchmark.report.groups import Group, row_title
 from benchmark.report.leaderboard import DIGITS
-from benchmark.report.material import Material, Name
+from benchmark.report.material import Material
 from benchmark.report.site.charts import parts
+from benchmark.report.standings import Name
 
 _MARKERS_PER_LINE = 6
 

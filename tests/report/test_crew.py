@@ -1,0 +1,106 @@
+"""Figures are the same whoever draws them; what fails is not lost, and nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import psutil
+import pytest
+
+from benchmark.report.figures import begin_figures
+from benchmark.report.figures.crew import Crew
+from benchmark.report.material import gather
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def material(record, finished, clinical, tmp_path):
+    records = [
+        record(tmp_path, name, dataset)
+        for dataset in ("acdc", "decathlon")
+        for name in ("unet", "vnet")
+    ]
+    return gather(tmp_path, *finished(records, patients=3, side=32), clinical(records, patients=3))
+
+
+def test_a_crew_draws_what_one_process_does(material):
+    read = []
+    for helpers in (0, 1):
+        with Crew(helpers) as crew:
+            drawn = begin_figures(material, ["svg", "png"], "two", crew)
+            if helpers:  # the first sheet was the helper's
+                first = material.folder / "figures" / "stability_phantom.png"
+                wait_for(first.is_file)
+            paths = drawn()
+        read.append({path.name: path.read_bytes() for path in paths})
+        for path in paths:
+            path.unlink()
+    alone, together = read
+    assert list(alone) == list(together)
+    assert {name.rsplit(".", 1)[1] for name in alone} == {"svg", "png", "gif"}
+    assert alone == together
+
+
+@pytest.mark.parametrize("helpers", [0, 2])
+def test_an_error_of_a_sheet_is_raised_here(helpers, tmp_path):
+    todo = [partial(os.listdir, tmp_path), partial(os.listdir, tmp_path / "no such folder")]
+    with pytest.raises(FileNotFoundError, match="no such folder"), Crew(helpers) as crew:
+        crew.begin(todo)()
+
+
+def test_a_dead_helper_costs_no_sheet(tmp_path):
+    (tmp_path / "drawn").touch()
+    with Crew(2) as crew:
+        for helper in crew.helpers:
+            helper.kill()
+        assert crew.begin([partial(os.listdir, tmp_path)] * 5)() == ["drawn"] * 5
+        assert all(helper.poll() is not None for helper in crew.helpers)
+
+
+def test_what_goes_wrong_meanwhile_ends_the_helpers_at_once():
+    begin = time.monotonic()
+    crew = Crew(1)
+    with suppress(KeyError), crew:
+        crew.begin([partial(time.sleep, 600)])
+        raise KeyError
+    assert time.monotonic() - begin < 60
+    assert crew.helpers[0].poll() is not None
+
+
+def test_helpers_end_with_a_process_that_is_killed():
+    code = """
+import time
+from benchmark.report.figures.crew import Crew
+with Crew(2) as crew:
+    print(*(helper.pid for helper in crew.helpers), flush=True)
+    time.sleep(600)
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        pids = [int(pid) for pid in process.stdout.readline().split()]
+        process.kill()
+    assert len(pids) == 2
+    wait_for(lambda: not any(alive(pid) for pid in pids))
+
+
+def wait_for(condition, *, seconds: float = 60.0) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
