@@ -121,7 +121,11 @@ def write(
             if not mix_protocols:
                 noted.unlink(missing_ok=True)  # until the report is whole
             files = write_report(
-                material, width=width, printing=printing, mlflow=_mlflow(results), crew=crew
+                material,
+                width=width,
+                printing=printing,
+                mlflow=_mlflow(results, console),
+                crew=crew,
             )
             # Of other columns, decimals or sizes than usual nothing is noted: a later run makes
             # the usual report.
@@ -130,7 +134,7 @@ def write(
     return material, files
 
 
-def _mlflow(results: Path) -> dict[str, str]:
+def _mlflow(results: Path, console: Console) -> dict[str, str]:
     """Return where the UI shows each run; of a store elsewhere that is not known here."""
     import sqlite3
 
@@ -140,7 +144,12 @@ def _mlflow(results: Path) -> dict[str, str]:
     store = own_store(results)
     try:
         return run_pages(store) if store else {}
-    except sqlite3.Error:  # `ui` and `track` say what is wrong; a report needs no sink
+    except sqlite3.Error as error:  # a report needs no sink
+        warn(
+            console,
+            f"{store}: expected the store of MLflow, could not read it ({error}); the page links "
+            "to no run of it. Delete or repair it, then call `python -m benchmark track`.",
+        )
         return {}
 
 

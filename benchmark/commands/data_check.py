@@ -94,7 +94,7 @@ def _show(options: argparse.Namespace) -> int:
     import matplotlib as mpl
 
     import datasets
-    from benchmark.report import style
+    from benchmark.report import layout
     from benchmark.report.figures.case import Picture, draw
     from datasets.nifti import read_pair
 
@@ -116,7 +116,7 @@ def _show(options: argparse.Namespace) -> int:
         ),
         phantom=found.source == "phantom",
     )
-    with mpl.rc_context(dict(style.RC)):
+    with mpl.rc_context(dict(layout.RC)):
         draw(picture).savefig(target, format="png", dpi=200)
     console().print(f"{target}", soft_wrap=True, markup=False)
     return 0

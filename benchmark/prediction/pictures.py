@@ -10,7 +10,7 @@ import numpy as np
 from benchmark.data.preprocessing import Array, Labels
 from benchmark.prediction.cine import Curve
 from benchmark.prediction.scan import Scan
-from benchmark.report import style
+from benchmark.report import layout, style
 from benchmark.report.figures.case import Picture, draw
 
 _DPI = 150
@@ -44,7 +44,7 @@ def draw_overlay(
     picture = Picture(image, mask, scan.spacing_mm, classes, title=title,
                       subtitle=f"predicted by {model}", phantom=phantom)  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
-    with mpl.rc_context(dict(style.RC)):
+    with mpl.rc_context(dict(layout.RC)):
         draw(picture).savefig(path, format="png", dpi=_DPI, metadata={"Software": None})
 
 
@@ -77,9 +77,9 @@ def draw_curve(
     frames = len(next(iter(sizes.values())))
     across = np.arange(1, frames + 1) if times_s is None else 1000 * times_s
     colours = {name: _dark(colour) for name, colour in style.class_colours(sizes).items()}
-    with mpl.rc_context(dict(style.RC)):
+    with mpl.rc_context(dict(layout.RC)):
         handles = [Line2D([], [], color=colours[name], label=style.words(name)) for name in sizes]
-        figure, (axes,) = style.panels(
+        figure, (axes,) = layout.panels(
             handles, axes_height_in=2.2, left_in=[0.6], width_in=[6.4], labels_in=0.4
         )
         for name, values in sizes.items():
@@ -100,8 +100,8 @@ def draw_curve(
         axes.set_ylim(bottom=0)
         axes.set_xlabel("frame" if times_s is None else "time (ms)")
         axes.set_ylabel(label)
-        style.bottom_legend(figure, handles)
-        style.headline(figure, title, f"predicted by {model}", phantom=phantom)
+        layout.bottom_legend(figure, handles)
+        layout.headline(figure, title, f"predicted by {model}", phantom=phantom)
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, format="png", dpi=_DPI, metadata={"Software": None})
 

@@ -29,8 +29,8 @@ from benchmark.records import (
 )
 from benchmark.report import write_report
 from benchmark.report.figures.crew import Crew, usual_crew
+from benchmark.report.layout import FORMATS
 from benchmark.report.material import gather
-from benchmark.report.style import FORMATS
 from benchmark.reporting import MADE_FROM, made_from
 
 Records = list[dict[str, Any]]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.report.style import FORMATS
+from benchmark.report.layout import FORMATS
 
 if TYPE_CHECKING:
     from benchmark.report.columns import Printing

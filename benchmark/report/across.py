@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from benchmark.report.cells import Cell, Column, Table, count, number
+from benchmark.report.cells import Cell, Column, Table
 from benchmark.report.document import Block, Section
 from benchmark.report.groups import Group, row_title
 from benchmark.report.leaderboard import DIGITS, by_group, rounded_ranks
+from benchmark.report.numerals import count, number
 from benchmark.report.standings import ranked_names
 from benchmark.statistics.ranking import mean_ranks, nemenyi_gap
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.report.cells import NOTHING, PHANTOM, Cell, Column, Table, caption, count, number
+from benchmark.report.cells import PHANTOM, Cell, Column, Table, caption
 from benchmark.report.clinical import (
     ENDPOINTS,
     METHODS,
@@ -20,6 +20,7 @@ from benchmark.report.clinical import (
 from benchmark.report.document import latex_table, markdown_table, markdown_text, write_texts
 from benchmark.report.groups import Group, row_title
 from benchmark.report.leaderboard import by_group
+from benchmark.report.numerals import NOTHING, count, number
 from benchmark.statistics.agreement import EF_CLASSES, ef_confusion
 
 _R_DIGITS = 3

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from benchmark.report.cells import Cell, Column, Table, caption, count, number
+from benchmark.report.cells import Cell, Column, Table, caption
 from benchmark.report.document import Block, Section
 from benchmark.report.groups import Group, row_title
 from benchmark.report.leaderboard import DIGITS, by_group, case_scores
+from benchmark.report.numerals import count, number
 from benchmark.report.standings import name_of, ranked_names, standings, why_not
 from benchmark.statistics.comparison import LEVEL
 

@@ -15,17 +15,7 @@ import pandas as pd
 
 from benchmark.records import cases_frame
 from benchmark.report import style
-from benchmark.report.cells import (
-    NOTHING,
-    PHANTOM,
-    Cell,
-    Column,
-    Table,
-    count,
-    dice_interval,
-    number,
-    surface_notes,
-)
+from benchmark.report.cells import PHANTOM, Cell, Column, Table, surface_notes
 from benchmark.report.document import Block, Section, write_csv, write_printed
 from benchmark.report.groups import Group, comparison_groups, dataset_title, row_title
 from benchmark.report.leaderboard import (
@@ -36,6 +26,7 @@ from benchmark.report.leaderboard import (
     leaderboard,
     patient_means,
 )
+from benchmark.report.numerals import NOTHING, count, dice_interval, number
 from benchmark.report.standings import SEED
 from benchmark.report.subgroups import subgroup_frame, subgroup_notes, subgroup_table
 from benchmark.statistics.comparison import bootstrap_mean

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import pandas as pd
 
 from benchmark.report import style
-from benchmark.report.cells import Cell, Column, Table, count, number
+from benchmark.report.cells import Cell, Column, Table
 from benchmark.report.groups import Group, row_title
 from benchmark.report.leaderboard import DIGITS, by_group
+from benchmark.report.numerals import count, number
 
 PARTS = ("loss_missed", "loss_invented", "loss_boundary")
 COLUMNS = (

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from benchmark.report import style
-from benchmark.report.cells import Cell, Column, Table, number
+from benchmark.report.cells import Cell, Column, Table
 from benchmark.report.groups import Group, row_title
+from benchmark.report.numerals import number
 
 DIGITS = 4  # what cleaning changes often lies in the fourth decimal
 NOTE = (

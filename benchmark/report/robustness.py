@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 
 from benchmark.records import cases_frame
-from benchmark.report.cells import NOTHING, PHANTOM, Cell, Column, Table, caption, number
+from benchmark.report.cells import PHANTOM, Cell, Column, Table, caption
 from benchmark.report.document import Block, Section, write_csv, write_printed
 from benchmark.report.groups import Group, row_title
 from benchmark.report.leaderboard import DIGITS
+from benchmark.report.numerals import NOTHING, number
 from benchmark.report.standings import SEED
 from benchmark.statistics.comparison import bootstrap_mean
 from benchmark.statistics.robustness import relative_drop

@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from benchmark.report.cells import Cell, Column, Table, caption, number
+from benchmark.report.cells import Cell, Column, Table, caption
 from benchmark.report.document import Block, Section
 from benchmark.report.groups import Group, row_title
 from benchmark.report.leaderboard import DIGITS, HD95_DIGITS, by_group, case_scores
+from benchmark.report.numerals import number
 from benchmark.report.standings import SEED, Name, ranked_names, shared_scores, why_not
 from benchmark.statistics.ranking import SCHEMES, Stability, rank_stability
 

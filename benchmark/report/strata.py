@@ -9,10 +9,11 @@ from typing import Any
 import pandas as pd
 
 from benchmark.report import style
-from benchmark.report.cells import NOTHING, PHANTOM, Cell, Column, Table, caption, number
+from benchmark.report.cells import PHANTOM, Cell, Column, Table, caption
 from benchmark.report.document import Block, Section, write_csv, write_printed
 from benchmark.report.groups import Group, row_title
 from benchmark.report.leaderboard import DIGITS, FAILED_OUTCOMES
+from benchmark.report.numerals import NOTHING, number
 
 # What is published besides the mean over all cases of a phase: CAMUS' views, ACDC's pathologies.
 SPLITS = ("view", "group")

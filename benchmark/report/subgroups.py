@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark.report.cells import Cell, Column, Table, dice_interval
+from benchmark.report.cells import Cell, Column, Table
 from benchmark.report.groups import Group, row_title
 from benchmark.report.leaderboard import by_group, case_scores
+from benchmark.report.numerals import dice_interval
 from benchmark.report.standings import SEED
 from benchmark.statistics.comparison import bootstrap_mean
 

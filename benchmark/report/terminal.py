@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from benchmark.report.cells import (
+from benchmark.report.cells import status
+from benchmark.report.clinical import ENDPOINTS, main_rows
+from benchmark.report.clinical_tables import signed
+from benchmark.report.groups import Group, row_title
+from benchmark.report.leaderboard import PARTIAL, by_group, scores_by_name
+from benchmark.report.numerals import (
     NOTHING,
     count,
     dice_interval,
@@ -17,12 +22,7 @@ from benchmark.report.cells import (
     p_best,
     rank_interval,
     significant,
-    status,
 )
-from benchmark.report.clinical import ENDPOINTS, main_rows
-from benchmark.report.clinical_tables import signed
-from benchmark.report.groups import Group, row_title
-from benchmark.report.leaderboard import PARTIAL, by_group, scores_by_name
 
 if TYPE_CHECKING:
     from rich.table import Table

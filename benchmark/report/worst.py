@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import pandas as pd
 
 from benchmark.report import style
-from benchmark.report.cells import Cell, Column, Table, number
+from benchmark.report.cells import Cell, Column, Table
 from benchmark.report.groups import Group, row_title
 from benchmark.report.leaderboard import DIGITS, case_scores, class_scores
+from benchmark.report.numerals import number
 
 WORST = 5
 NOTE = (

@@ -268,6 +268,7 @@ def test_a_report_has_the_columns_decimals_and_sizes_that_were_asked_for(suite, 
     entry = results / "external" / "ours-acdc"
     entry.mkdir(parents=True)
     (entry / "record.json").write_text("{")
+    (results / "mlflow.db").write_bytes(b"no store of anything" * 99)
 
     def report(*options):
         asked = suite.at(results).call(
@@ -291,6 +292,7 @@ def test_a_report_has_the_columns_decimals_and_sizes_that_were_asked_for(suite, 
     assert set(decimals) == {2}
     assert "decided on 3 decimals, not on the 2 printed" in text
     assert done.stdout.count(f"warning: {entry}: expected the external entry") == 1
+    assert "mlflow.db: expected the store of MLflow, could not read it (file is not" in done.stdout
     every = pd.read_csv(results / "report" / "leaderboard.csv")
     pd.testing.assert_frame_equal(every, pd.read_csv(suite.results / "report" / "leaderboard.csv"))
     figures = {path.stem for path in (results / "report" / "figures").glob("*.svg")}

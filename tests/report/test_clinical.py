@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.report import style
+from benchmark.report import layout, style
 from benchmark.report.clinical import agreement_frame, main_rows, patient_values
 from benchmark.report.clinical_tables import latex, markdown, signed, write_clinical
 from benchmark.report.figures import agreement as figures
@@ -239,7 +239,7 @@ def test_signs_are_written_and_no_zero_is_negative():
 def drawn(group, values):
     import matplotlib
 
-    with matplotlib.rc_context(dict(style.RC)):
+    with matplotlib.rc_context(dict(layout.RC)):
         return figures.draw(group, values, style.looks(group.names))
 
 

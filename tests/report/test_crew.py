@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from benchmark.report.figures import begin_figures
+from benchmark.report.figures import crew as crew_module
 from benchmark.report.figures.crew import Crew
 from benchmark.report.material import gather
 
@@ -74,9 +75,19 @@ def test_what_goes_wrong_meanwhile_ends_the_helpers_at_once():
     assert crew.helpers[0].poll() is not None
 
 
+@pytest.mark.parametrize(("processors", "helpers"), [(1, 0), (2, 1), (64, 3)])
+def test_the_usual_crew_leaves_a_processor_to_who_asks(monkeypatch, processors, helpers):
+    started = []
+    monkeypatch.setattr(crew_module, "available_processors", lambda: processors)
+    monkeypatch.setattr(crew_module, "Crew", started.append)
+    crew_module.usual_crew()
+    assert started == [helpers]
+
+
 def test_helpers_end_with_a_process_that_is_killed():
     code = """
 import time
+from benchmark.report.figures import crew as crew_module
 from benchmark.report.figures.crew import Crew
 with Crew(2) as crew:
     print(*(helper.pid for helper in crew.helpers), flush=True)

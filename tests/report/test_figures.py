@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from benchmark.report import style, write_report
+from benchmark.report import layout, style, write_report
 from benchmark.report.figures import begin_figures, overlays, scores, slices
 from benchmark.report.figures.costs import pareto_front
 from benchmark.report.figures.crew import Crew
@@ -91,20 +91,20 @@ def test_files_open(report, tmp_path):
     """A figure of text and lines, and one of pictures, in every format."""
     _, records, (cases, epochs, _), _ = report
     group = comparison_groups(records, cases, epochs)[0]
-    with style.drawing():
+    with layout.drawing():
         figures = {
             "dice": scores.draw(group, style.looks(group.names)),
             "overlay": overlays.draw(group),
         }
-        paths = [path for stem, one in figures.items() for path in style.save(one, tmp_path, stem)]
-    assert len(paths) == 2 * len(style.FORMATS)
+        paths = [path for stem, one in figures.items() for path in layout.save(one, tmp_path, stem)]
+    assert len(paths) == 2 * len(layout.FORMATS)
     for path in paths:
         if path.suffix == ".png":
             with Image.open(path) as image:
                 image.verify()
             with Image.open(path) as image:
                 assert round(image.info["dpi"][0]) == 300
-                assert image.size[0] == 300 * style.TWO_COLUMNS_IN
+                assert image.size[0] == 300 * layout.TWO_COLUMNS_IN
         elif path.suffix == ".svg":
             assert ElementTree.parse(path).getroot().tag.endswith("svg")
         elif path.suffix == ".pdf":
@@ -203,7 +203,7 @@ def test_no_text_of_a_figure_overlaps_another_or_leaves_it(record, finished, cli
     groups = comparison_groups(*finished(records, patients=4, side=48))
     frame, looks = leaderboard(groups), style.looks(groups[0].names)
     group = groups[0]
-    with style.drawing():
+    with layout.drawing():
         figures = {
             "dice": scores.draw(group, looks, tiers_of(by_group(frame, group))),
             "overlay": overlays.draw(group),
@@ -214,7 +214,7 @@ def test_no_text_of_a_figure_overlaps_another_or_leaves_it(record, finished, cli
         for kind, figure in figures.items():
             assert figure is not None, kind
             assert not overlaps(figure), kind
-            width_in = style.ONE_COLUMN_IN if kind.endswith("_1col") else style.TWO_COLUMNS_IN
+            width_in = layout.ONE_COLUMN_IN if kind.endswith("_1col") else layout.TWO_COLUMNS_IN
             assert figure.get_size_inches()[0] == pytest.approx(width_in), kind
 
 
@@ -230,7 +230,7 @@ def of_both_widths(frame, groups, clinical, looks):
     pairs, found = by_group(comparisons(frame, groups), group), rankings(frame, groups)
     across = ranks_across(frame, groups)
     figures = {}
-    for width_in in style.WIDTHS["both"]:
+    for width_in in layout.WIDTHS["both"]:
         drawn = {
             "tiers": tiers.draw(group, rows, pairs, looks, width_in),
             "cost": costs.draw(group, rows, looks, width_in),
@@ -240,7 +240,7 @@ def of_both_widths(frame, groups, clinical, looks):
             "ranks": ranks.draw(across, groups, looks, width_in),
             **agreement.draw(group, clinical, looks, width_in),
         }
-        end = "" if width_in == style.TWO_COLUMNS_IN else "_1col"
+        end = "" if width_in == layout.TWO_COLUMNS_IN else "_1col"
         figures |= {f"{kind}{end}": figure for kind, figure in drawn.items()}
     return figures
 
@@ -484,3 +484,37 @@ def test_colours_belong_to_architectures():
     assert len({look.colour for look in among.values()}) == 4
     variants = style.looks([("unet", "width=16"), ("unet", "width=32")])
     assert len({look.colour for look in variants.values()}) == 2
+
+
+def test_what_has_no_room_in_one_column_is_drawn_for_two(record, finished, tmp_path):
+    records = [
+        record(tmp_path, name, dataset)
+        for name in ("unet", "a_network_of_my_own_making")
+        for dataset in ("acdc", "camus", "decathlon")
+    ]
+    material = gather(tmp_path, *finished(records, patients=3, slices=False), pd.DataFrame())
+    stems = {}
+    for width in ("one", "both"):
+        drawn = begin_figures(material, ["svg"], width, Crew())
+        stems[width] = {path.stem for path in drawn()}
+    assert {"heatmap_phantom", "cost_acdc_phantom_1col"} <= stems["one"]
+    assert "cost_acdc_phantom" not in stems["one"]
+    assert "heatmap_phantom_1col" not in stems["one"] | stems["both"]
+    assert {"heatmap_phantom", "cost_acdc_phantom"} <= stems["both"]
+
+
+@pytest.mark.parametrize("width", ["one", "two"])
+def test_a_row_with_many_options_has_a_long_name(record, finished, clinical, tmp_path, width):
+    options = {f"option_number_{number}": number for number in range(6)}
+    records = [
+        record(tmp_path, name, dataset, **chosen)
+        for dataset in ("acdc", "decathlon")
+        for name, chosen in (("unet", {}), ("vnet", {}), ("vnet", options))
+    ]
+    made = finished(records, patients=3, side=32)
+    material = gather(tmp_path, *made, clinical(records, patients=3))
+    assert max(len(name) for group in material.groups for _, name in group.names) > 80
+    paths = {path.stem: path for path in begin_figures(material, ["svg"], width, Crew())()}
+    for stem in ("tiers_acdc_phantom", "tiers_decathlon_phantom", "ranks_phantom"):
+        text = svg_text(paths[stem])
+        assert all(f"option_number_{number}" in text for number in range(6))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmark.report import style
+from benchmark.report import layout, style
 from benchmark.report.figures import marks
 
 
@@ -15,7 +15,7 @@ def painted():
     prediction[2:10, 20:35] = 2  # extra
     truth[20:35, 2:10], prediction[20:35, 2:10] = 1, 2  # wrong class
     truth[20:35, 20:35] = prediction[20:35, 20:35] = 2
-    axes = style.new_figure(2, 2).add_axes((0, 0, 1, 1))
+    axes = layout.new_figure(2, 2).add_axes((0, 0, 1, 1))
     marks.paint_errors(axes, np.full((40, 40), 100, np.uint8), truth, prediction)
     return axes
 

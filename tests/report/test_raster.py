@@ -5,20 +5,20 @@ import io
 import numpy as np
 from PIL import Image
 
-from benchmark.report import style
+from benchmark.report import layout
 
 
 def test_the_png_is_what_matplotlib_draws_in_pixels(tmp_path):
-    with style.drawing():
-        figure = style.new_figure(style.TWO_COLUMNS_IN, 2.5)
+    with layout.drawing():
+        figure = layout.new_figure(layout.TWO_COLUMNS_IN, 2.5)
         axes = figure.add_axes((0.1, 0.2, 0.35, 0.6))
         axes.plot([0, 1, 3], [2, 1, 5], marker="o", color="#0072B2", label="Dice ± SD, α = 5 %")
         axes.bar([1, 2], [3, 4], color="#E69F00", edgecolor="black", hatch="////", alpha=0.5)
         axes.legend()
         pixels = figure.add_axes((0.55, 0.2, 0.35, 0.6))
         pixels.imshow(np.arange(400).reshape(20, 20), cmap="gray")
-        (path,) = style.save(figure, tmp_path, "figure", ["png"])
-        (again,) = style.save(figure, tmp_path, "again", ["png"])
+        (path,) = layout.save(figure, tmp_path, "figure", ["png"])
+        (again,) = layout.save(figure, tmp_path, "again", ["png"])
         drawn = io.BytesIO()
         figure.savefig(drawn, format="png", dpi=300)
     ours, theirs = (Image.open(file).convert("RGB") for file in (path, drawn))

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 import vl_convert
 
-from benchmark.report.cells import duration
 from benchmark.report.groups import comparison_groups
 from benchmark.report.leaderboard import leaderboard
 from benchmark.report.material import Material
+from benchmark.report.numerals import duration
 from benchmark.report.site import libraries
 from benchmark.report.site.charts import chart_parts, clock, costs, parts, training
 from benchmark.report.style import (
@@ -332,6 +332,24 @@ def test_time_to_dice_has_a_table_of_all_rows(material, drawn):
     expected = [clock.seconds_to(found, threshold) for threshold in clock.THRESHOLDS]
     assert rows["U-Net"]["texts"] == ["—" if s is None else duration(s) for s in expected]
     assert rows["DeepLabv3"]["texts"][-1] == "—"  # made to level off below 0.9
+
+
+def test_lines_of_long_runs_are_thinned_and_say_so(record, finished, tmp_path):
+    records, cases, _ = finished([record(tmp_path)], patients=3, slices=False)
+    epochs = np.arange(1, 2001)
+    long = pd.DataFrame({
+        "run": records[0]["key"], "architecture": "unet", "dataset": "acdc", "source": "phantom",
+        "fold": 0, "seed": 0, "epoch": epochs, "loss": 1 / epochs,
+        "validation_dice": 0.9 * epochs / 2000, "elapsed_s": 2.0 * epochs,
+    })  # fmt: skip
+    for table, thinned in ((long, True), (long[:20], False)):
+        charts = chart_parts(material_of(records, cases, table))
+        for kind, shown in (("clock", "steps"), ("training", "epochs")):
+            chart = next(one for one in charts["acdc_phantom"] if one["id"].startswith(kind))
+            said = f"A line shows at most {parts.POINTS_PER_LINE} of its {shown}."
+            assert (said in chart["description"]) == thinned
+            points = len(csv_of(chart["spec"]))
+            assert (80 if thinned else 10) < points <= parts.POINTS_PER_LINE
 
 
 def test_an_architecture_looks_alike_in_every_chart(material, drawn):

@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 
 from benchmark.errors import BenchmarkError
-from benchmark.report.cells import count, duration, magnitude, number, significant
 from benchmark.report.columns import Printing
 from benchmark.report.document import tex_escape
 from benchmark.report.groups import comparison_groups
 from benchmark.report.leaderboard import by_group, leaderboard
+from benchmark.report.numerals import count, duration, magnitude, number, significant
 from benchmark.report.tables import latex, markdown, write_tables
 
 

@@ -117,7 +117,7 @@ def test_every_loss_falls_towards_the_truth_and_has_finite_slopes(losses, name):
 def test_every_loss_of_the_configuration_exists(losses):
     from typing import get_args
 
-    from benchmark.experiment.config import ProtocolSection
+    from benchmark.experiment.protocol_section import ProtocolSection
 
     names = get_args(ProtocolSection.model_fields["loss"].annotation)
     assert set(names) == set(losses.LOSSES)

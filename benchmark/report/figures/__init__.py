@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.report import style
+from benchmark.report import layout
 
 if TYPE_CHECKING:
     from benchmark.report.figures.crew import Crew
@@ -23,7 +23,7 @@ def begin_figures(
     Args:
         material: what they show; they lie in ``figures`` of its folder.
         formats: among PNG, SVG and PDF; none draws nothing.
-        width: one of :data:`benchmark.report.style.WIDTHS`; files for one column end in ``_1col``.
+        width: one of :data:`benchmark.report.layout.WIDTHS`; files for one column end in ``_1col``.
             What has no room there (boxes per class, pictures) is always for two.
         crew: its helpers draw until the others are asked for.
 
@@ -40,7 +40,7 @@ def begin_figures(
 
 def _only(folder: Path, written: list[Path]) -> list[Path]:
     """Delete figures of an earlier report, such as those of phantoms beside real data."""
-    for kind in (*style.FORMATS, "gif"):
+    for kind in (*layout.FORMATS, "gif"):
         for path in set(folder.glob(f"*.{kind}")).difference(written):
             path.unlink()
     return written

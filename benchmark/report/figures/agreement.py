@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from benchmark.report import style
+from benchmark.report import layout, style
 from benchmark.report.clinical import ENDPOINTS, is_primary, patient_values, primary_method
 from benchmark.report.clinical_tables import limits, signed
 from benchmark.report.groups import Group, row_title
@@ -29,7 +29,7 @@ Looks = Mapping[tuple[str, str], style.Look]
 CHAMBERS = {"la": "left atrium", "lv": "left ventricle", "rv": "right ventricle"}
 
 # Inches. Panels keep their size whatever their number, so that figures of a paper match.
-_ACROSS = {style.TWO_COLUMNS_IN: 4, style.ONE_COLUMN_IN: 2}
+_ACROSS = {layout.TWO_COLUMNS_IN: 4, layout.ONE_COLUMN_IN: 2}
 _LEFT, _GAP, _RIGHT = 0.58, 0.14, 0.08
 _TOP, _TITLE, _LABELS = 0.46, 0.17, 0.42
 _HEIGHTS = {"bland_altman": 0.77, "correlation": 1.0}  # in widths of a panel
@@ -40,7 +40,7 @@ def draw(
     group: Group,
     clinical: pd.DataFrame,
     looks: Looks,
-    width_in: float = style.TWO_COLUMNS_IN,
+    width_in: float = layout.TWO_COLUMNS_IN,
 ) -> dict[str, Figure]:
     """Both kinds of figure for every chamber of a group that has endpoints.
 
@@ -89,14 +89,14 @@ def _figure(
     # Fewer panels than fit stand in the middle.
     start = _LEFT + (most - across) * (panel_width + _GAP) / 2
     lines = -(-len(names) // across)
-    handles = [*_handles(kind), *style.remarks(group.failures)]
+    handles = [*_handles(kind), *layout.remarks(group.failures)]
     panel_height = _HEIGHTS[kind] * panel_width
     # Architectures are named above the first row, or above every line if they take several.
     titles = [lines > 1 or not line for line in range(len(rows) * lines)]
     heights = [panel_height + _LABELS + _TITLE * titled for titled in titles]
-    legend = style.legend_height_in([str(handle.get_label()) for handle in handles], width)
+    legend = layout.legend_height_in([str(handle.get_label()) for handle in handles], width)
     height = _TOP + sum(heights) + legend
-    figure = style.new_figure(width, height)
+    figure = layout.new_figure(width, height)
     for index, row in enumerate(rows):
         for place, name in enumerate(names):
             line, column = index * lines + place // across, place % across
@@ -111,9 +111,9 @@ def _figure(
                 axes.set_ylabel("")
             if titles[line]:
                 axes.set_title(row_title(*name), fontsize=7, pad=3, color=looks[name].colour)
-    style.bottom_legend(figure, handles)
+    layout.bottom_legend(figure, handles)
     title = f"{group.title}: {heading}"
-    style.headline(figure, title, group.subtitle, phantom=group.phantom)
+    layout.headline(figure, title, group.subtitle, phantom=group.phantom)
     return figure
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmark.report import style
+from benchmark.report import layout, style
 from benchmark.report.figures.slices import extent
 
 if TYPE_CHECKING:
@@ -69,14 +69,14 @@ def draw(picture: Picture) -> Figure:
     height_mm, width_mm = image.shape[1] * y_mm, image.shape[2] * x_mm
     across = _columns(len(chosen), width_mm / height_mm)
     down = -(-len(chosen) // across)
-    panel_in = (style.TWO_COLUMNS_IN - _GAP_IN) / across
+    panel_in = (layout.TWO_COLUMNS_IN - _GAP_IN) / across
     panel_in = min(panel_in, _TALLEST_IN / down * width_mm / height_mm)
     tall_in = (panel_in - _GAP_IN) * height_mm / width_mm + _GAP_IN
     handles = _handles(picture)
-    total_in = max(style.ONE_COLUMN_IN + 1.0, across * panel_in + _GAP_IN)
-    bottom_in = style.legend_height_in([str(h.get_label()) for h in handles], total_in) + 0.04
+    total_in = max(layout.ONE_COLUMN_IN + 1.0, across * panel_in + _GAP_IN)
+    bottom_in = layout.legend_height_in([str(h.get_label()) for h in handles], total_in) + 0.04
     height_in = _TOP_IN + down * tall_in + bottom_in
-    figure = style.new_figure(total_in, height_in)
+    figure = layout.new_figure(total_in, height_in)
     left_in = (total_in - across * panel_in + _GAP_IN) / 2
     darkest, brightest = np.percentile(image[chosen], (_DARKEST_PCT, _BRIGHTEST_PCT))
     colours = style.class_colours(picture.classes)
@@ -105,8 +105,8 @@ def draw(picture: Picture) -> Figure:
             _label(axes, f"{index + 1}/{len(image)}")
         if place == 0:
             _bar(axes, width_mm, height_mm)
-    style.bottom_legend(figure, handles)
-    style.headline(figure, picture.title, picture.subtitle, phantom=picture.phantom)
+    layout.bottom_legend(figure, handles)
+    layout.headline(figure, picture.title, picture.subtitle, phantom=picture.phantom)
     return figure
 
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from benchmark.report import style
-from benchmark.report.cells import magnitude
+from benchmark.report import layout, style
 from benchmark.report.groups import OK, Group, row_title
 from benchmark.report.leaderboard import scores_by_name
+from benchmark.report.numerals import magnitude
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,7 +29,7 @@ def draw(
     group: Group,
     rows: pd.DataFrame,
     looks: Mapping[tuple[str, str], style.Look],
-    width_in: float = style.TWO_COLUMNS_IN,
+    width_in: float = layout.TWO_COLUMNS_IN,
 ) -> Figure | None:
     """Two panels with the same Dice axis; None where no architecture has a score.
 
@@ -43,10 +43,10 @@ def draw(
     }
     if not scored:
         return None
-    handles = _handles(scored, looks) + style.remarks(group.failures)
-    narrow = width_in < style.TWO_COLUMNS_IN
-    below_in = style.remark_height_in(_REMARK, width_in)
-    figure, (left, right) = style.panels(
+    handles = _handles(scored, looks) + layout.remarks(group.failures)
+    narrow = width_in < layout.TWO_COLUMNS_IN
+    below_in = layout.remark_height_in(_REMARK, width_in)
+    figure, (left, right) = layout.panels(
         handles,
         axes_height_in=1.6 if narrow else 1.85,
         left_in=(0.58, 0.58) if narrow else (0.58, 4.02),
@@ -67,12 +67,12 @@ def draw(
         right.tick_params(labelleft=False)
     for axes in (left, right):
         _limits(axes, scored)
-    style.bottom_legend(figure, handles)
+    layout.bottom_legend(figure, handles)
     labels = [str(handle.get_label()) for handle in handles]
     height_in = float(figure.get_size_inches()[1])
-    middle_in = style.legend_height_in(labels, width_in) + below_in / 2
-    style.remark(figure, middle_in / height_in, _REMARK)
-    style.headline(
+    middle_in = layout.legend_height_in(labels, width_in) + below_in / 2
+    layout.remark(figure, middle_in / height_in, _REMARK)
+    layout.headline(
         figure, f"{group.title}: Dice against cost", group.subtitle, phantom=group.phantom
     )
     return figure

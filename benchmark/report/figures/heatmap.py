@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from benchmark.report import style
-from benchmark.report.cells import number
+from benchmark.report import layout, style
 from benchmark.report.groups import Group, row_title
 from benchmark.report.leaderboard import DIGITS, by_group, scores_by_name
+from benchmark.report.numerals import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +24,7 @@ _LEAST_COLUMN_IN = 0.62  # of an interval in the smallest type that can be read
 
 
 def draw(
-    groups: Sequence[Group], frame: pd.DataFrame, width_in: float = style.TWO_COLUMNS_IN
+    groups: Sequence[Group], frame: pd.DataFrame, width_in: float = layout.TWO_COLUMNS_IN
 ) -> Figure | None:
     """The heat map of all groups of one source; None where it does not fit into one column.
 
@@ -51,7 +51,7 @@ def draw(
     low = math.floor(20 * min(values, default=0.0)) / 20
     high = math.ceil(20 * max(values, default=1.0)) / 20
     scale = Normalize(low, max(high, low + 0.05))
-    narrow = width_in < style.TWO_COLUMNS_IN
+    narrow = width_in < layout.TWO_COLUMNS_IN
     label_in = 0.1 + (0.05 if narrow else 0.062) * max(len(row_title(*name)) for name in names)
     column_in = (width_in - label_in - _BAR_IN) / len(groups) - _GAP_IN
     if narrow and column_in < _LEAST_COLUMN_IN:
@@ -67,7 +67,7 @@ def draw(
     most_lines = max(len(_heading(group)) for group in groups)
     top_in, bottom_in = 0.46 + 0.125 * most_lines, 0.26
     height_in = top_in + bottom_in + _ROW_IN * len(names)
-    figure = style.new_figure(width_in, height_in)
+    figure = layout.new_figure(width_in, height_in)
     for index, (group, table) in enumerate(zip(groups, tables, strict=True)):
         left = label_in + index * (column_in + _GAP_IN)
         axes = figure.add_axes(
@@ -93,7 +93,7 @@ def draw(
     bar.tick_params(labelsize=6)
     bar.grid(visible=False)
     phantom = groups[0].phantom
-    style.headline(
+    layout.headline(
         figure,
         "Mean foreground Dice",
         "synthetic hearts, not patients" if phantom else f"{groups[0].source} data",

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.report import style
+from benchmark.report import layout, style
 from benchmark.report.figures.slices import (
     bare,
     only_labels,
@@ -36,15 +36,15 @@ def draw(group: Group) -> Figure | None:
         return None
     names = list(folders)
     columns = 1 + len(names)
-    width_in = style.TWO_COLUMNS_IN
+    width_in = layout.TWO_COLUMNS_IN
     panel_in = min(1.75, (width_in - 0.42) / columns)
     left_in = 0.38 + (width_in - 0.42 - columns * panel_in) / 2
     colours = style.class_colours(group.classes)
     handles = overlay_handles(group, colours)
-    bottom_in = 0.2 + style.legend_height_in([str(item.get_label()) for item in handles], width_in)
+    bottom_in = 0.2 + layout.legend_height_in([str(item.get_label()) for item in handles], width_in)
     top_in = 0.66 if any(variant for _, variant in names) else 0.56
     height_in = top_in + bottom_in + len(chosen) * panel_in
-    figure = style.new_figure(width_in, height_in)
+    figure = layout.new_figure(width_in, height_in)
     labels = group.labels
     for row, (rank, case) in enumerate(chosen):
         slices = {
@@ -77,13 +77,13 @@ def draw(group: Group) -> Figure | None:
                     axes.text(0.5, 0.5, "no slice", ha="center", transform=axes.transAxes)
             if row == 0:
                 axes.set_title(title.replace(" (", "\n("), fontsize=6.8, pad=2.5)
-    style.bottom_legend(figure, handles)
-    style.remark(
+    layout.bottom_legend(figure, handles)
+    layout.remark(
         figure,
         (bottom_in - 0.1) / height_in,
         "number: mean foreground Dice of the whole case · dashed: truth",
     )
-    style.headline(
+    layout.headline(
         figure,
         f"{group.title}: best, median and worst case"
         if len(chosen) == 3

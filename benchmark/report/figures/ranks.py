@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from benchmark.report import style
+from benchmark.report import layout, style
 from benchmark.report.groups import Group, row_title
 from benchmark.report.standings import Name
 from benchmark.statistics.ranking import nemenyi_gap
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _ROW_IN, _TOP_IN, _LABELS_IN = 0.32, 0.5, 0.36
+_LEAST_IN = 1.1  # of the ranks
 # Demšar's rule of thumb for the approximation behind the test.
 _ENOUGH_DATASETS = 11
 
@@ -30,28 +31,34 @@ def draw(
     across: pd.DataFrame,
     groups: Sequence[Group],
     looks: Mapping[Name, style.Look],
-    width_in: float = style.TWO_COLUMNS_IN,
+    width_in: float = layout.TWO_COLUMNS_IN,
 ) -> Figure | None:
     """A row per architecture, best mean rank on top; None without two of them on two datasets.
+
+    None, too, where names leave no room in one column.
 
     Args:
         across: rows of one source from :func:`benchmark.report.across.ranks_across`.
         groups: the groups of that source.
         looks: colours and markers.
-        width_in: of the figure.
+        width_in: of the figure; in two columns it grows where long names ask for more.
     """
     names = list(dict.fromkeys(zip(across["architecture"], across["variant"], strict=True)))
     datasets = list(dict.fromkeys(across["dataset"]))
     if len(names) < 2 or len(datasets) < 2:
         return None
+    label_in = 0.12 + 0.058 * max(len(row_title(*name)) for name in names)
+    room_in = layout.fitting(width_in, label_in + 0.12, _LEAST_IN)
+    if room_in is None:
+        return None
+    width_in = room_in
     gap, widest = nemenyi_gap(len(datasets), len(names)), len(names) - 1
     text = _remark(gap, widest, len(datasets))
     ruler_in = 0.34 if gap <= widest else 0.0
-    remark_in = style.remark_height_in(text, width_in)
-    label_in = 0.12 + 0.058 * max(len(row_title(*name)) for name in names)
+    remark_in = layout.remark_height_in(text, width_in)
     rows_in = _ROW_IN * len(names) + ruler_in
     height_in = _TOP_IN + rows_in + _LABELS_IN + remark_in
-    figure = style.new_figure(width_in, height_in)
+    figure = layout.new_figure(width_in, height_in)
     axes = figure.add_axes(
         (
             label_in / width_in,
@@ -72,9 +79,9 @@ def draw(
         _row(axes, place, mine, looks[name])
     if ruler_in:
         _ruler(axes, gap, -0.5 - 0.35 * ruler_in / _ROW_IN)
-    style.remark(figure, remark_in / 2 / height_in, text)
+    layout.remark(figure, remark_in / 2 / height_in, text)
     titles = [group.title for group in groups if group.dataset in datasets and not group.tuned]
-    style.headline(
+    layout.headline(
         figure,
         "Mean rank over datasets",
         f"{groups[0].source} data: {', '.join(titles)}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from benchmark.report import style
+from benchmark.report import layout, style
 from benchmark.report.groups import row_title
 from benchmark.report.robustness import CLEAN, Curves
 
@@ -25,9 +25,9 @@ def draw(one: Curves, looks: Mapping[tuple[str, str], style.Look]) -> Figure:
     """
     handles = _handles(one, looks)
     kinds = list(one.kinds)
-    width_in = (style.TWO_COLUMNS_IN - _LEFT_IN - _RIGHT_IN) / len(kinds) - _GAP_IN
+    width_in = (layout.TWO_COLUMNS_IN - _LEFT_IN - _RIGHT_IN) / len(kinds) - _GAP_IN
     width_in = min(width_in, 2.4)
-    figure, panels = style.panels(
+    figure, panels = layout.panels(
         handles,
         axes_height_in=1.55,
         left_in=[_LEFT_IN + place * (width_in + _GAP_IN) for place in range(len(kinds))],
@@ -42,11 +42,11 @@ def draw(one: Curves, looks: Mapping[tuple[str, str], style.Look]) -> Figure:
         if axes is not panels[0]:
             axes.tick_params(labelleft=False)
     panels[0].set_ylabel("Dice")
-    style.bottom_legend(figure, handles)
+    layout.bottom_legend(figure, handles)
     height_in = float(figure.get_size_inches()[1])
     labels = [str(handle.get_label()) for handle in handles]
-    down_in = style.legend_height_in(labels, style.TWO_COLUMNS_IN) + 0.08
-    style.remark(
+    down_in = layout.legend_height_in(labels, layout.TWO_COLUMNS_IN) + 0.08
+    layout.remark(
         figure, down_in / height_in, "band: 95 % bootstrap interval over patients · –: as it is"
     )
     tested = int(one.frame["patients"].max())
@@ -54,7 +54,7 @@ def draw(one: Curves, looks: Mapping[tuple[str, str], style.Look]) -> Figure:
     subtitle = (
         f"{one.group.source} data, n = {tested} test patients · {one.group.protocol_hash[:8]}"
     )
-    style.headline(figure, title, subtitle, phantom=one.group.phantom)
+    layout.headline(figure, title, subtitle, phantom=one.group.phantom)
     return figure
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from benchmark.report import style
+from benchmark.report import layout, style
 from benchmark.report.groups import Group, row_title
 from benchmark.report.leaderboard import case_scores, class_scores
 
@@ -49,7 +49,7 @@ def draw(
     low = _lower_limit(points)
     strip = 0.13 * (1 - low) if low > 0 and points["zero"].any() else 0.0
     handles = _handles(group, names, looks, tiers, crosses=bool(strip))
-    figure, (axes,) = style.panels(
+    figure, (axes,) = layout.panels(
         handles, axes_height_in=2.05, left_in=(0.54,), width_in=(6.58,), labels_in=0.33
     )
     width = min(0.3, 0.82 / len(names))
@@ -82,8 +82,8 @@ def draw(
         axes.axvspan(begin, places[-1] + 0.5, color="#f3f3f3", zorder=0, linewidth=0)
         axes.axvline(begin - _APART / 2, color="#888888", linewidth=0.8)
     axes.set_ylabel("Dice per case")
-    style.bottom_legend(figure, handles)
-    style.headline(figure, f"{group.title}: Dice by class", group.subtitle, phantom=group.phantom)
+    layout.bottom_legend(figure, handles)
+    layout.headline(figure, f"{group.title}: Dice by class", group.subtitle, phantom=group.phantom)
     return figure
 
 
@@ -196,7 +196,7 @@ def _handles(
         )
         for name in names
     ]
-    handles += style.remarks(group.failures)
+    handles += layout.remarks(group.failures)
     if crosses:
         handles.append(
             Line2D(

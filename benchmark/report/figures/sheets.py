@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from benchmark.report import style
+from benchmark.report import layout, style
 from benchmark.report.figures.crew import Sheet
 from benchmark.report.groups import Group
 from benchmark.report.leaderboard import by_group
@@ -34,9 +34,9 @@ def sheets(folder: Path, material: Material, formats: Sequence[str], width: str)
         folder: where the files shall lie.
         material: what they show.
         formats: among PNG, SVG and PDF.
-        width: one of :data:`benchmark.report.style.WIDTHS`.
+        width: one of :data:`benchmark.report.layout.WIDTHS`.
     """
-    widths, looks = style.WIDTHS[width], material.looks
+    widths, looks = layout.WIDTHS[width], material.looks
     made: list[tuple[str, Callable[[], Drawn]]] = []
     for source in sorted({group.source for group in material.groups}):
         groups = [group for group in material.groups if group.source == source]
@@ -65,12 +65,12 @@ def sheets(folder: Path, material: Material, formats: Sequence[str], width: str)
 def _save(folder: Path, formats: Sequence[str], slug: str, draw: Callable[[], Drawn]) -> list[Path]:
     """Save every figure of a sheet under its name, the slug and the mark of its width."""
     paths: list[Path] = []
-    with style.drawing():
+    with layout.drawing():
         for kind, figure in draw():
             if figure is not None:
-                name = kind.removesuffix(style.ONE_COLUMN)
+                name = kind.removesuffix(layout.ONE_COLUMN)
                 stem = f"{name}_{slug}{kind.removeprefix(name)}"
-                paths += style.save(figure, folder, stem, formats)
+                paths += layout.save(figure, folder, stem, formats)
     gc.collect(0)  # which `drawing` puts off; a figure takes a few MiB
     return paths
 
@@ -96,11 +96,9 @@ def _scores(
     yield "dice", scores.draw(group, looks, tiers_of(rows))
     for one in curves:
         yield "robustness", robustness.draw(one, looks)
-    for width_in in widths:
-        end = _end(width_in)
-        yield f"tiers{end}", tiers.draw(group, rows, pairs, looks, width_in)
-        yield f"cost{end}", costs.draw(group, rows, looks, width_in)
-        yield f"training{end}", training.draw(group, looks, width_in)
+    yield from _each("tiers", widths, lambda width: tiers.draw(group, rows, pairs, looks, width))
+    yield from _each("cost", widths, lambda width: costs.draw(group, rows, looks, width))
+    yield from _each("training", widths, lambda width: training.draw(group, looks, width))
 
 
 def _pictures(group: Group) -> Drawn:
@@ -130,12 +128,20 @@ def _across(
 ) -> Drawn:
     from benchmark.report.figures import heatmap, ranks, stability
 
+    yield from _each("heatmap", widths, lambda width: heatmap.draw(groups, frame, width))
+    yield from _each("stability", widths, lambda width: stability.draw(found, looks, width))
+    yield from _each("ranks", widths, lambda width: ranks.draw(across, groups, looks, width))
+
+
+def _each(kind: str, widths: Sequence[float], draw: Callable[[float], Figure | None]) -> Drawn:
+    """A figure in all widths asked for; where it has no room in one column alone, in two."""
     for width_in in widths:
-        end = _end(width_in)
-        yield f"heatmap{end}", heatmap.draw(groups, frame, width_in)
-        yield f"stability{end}", stability.draw(found, looks, width_in)
-        yield f"ranks{end}", ranks.draw(across, groups, looks, width_in)
+        figure = draw(width_in)
+        if figure is None and layout.TWO_COLUMNS_IN not in widths:
+            yield kind, draw(layout.TWO_COLUMNS_IN)
+        else:
+            yield f"{kind}{_end(width_in)}", figure
 
 
 def _end(width_in: float) -> str:
-    return "" if width_in == style.TWO_COLUMNS_IN else style.ONE_COLUMN
+    return "" if width_in == layout.TWO_COLUMNS_IN else layout.ONE_COLUMN

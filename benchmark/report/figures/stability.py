@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.report import style
-from benchmark.report.cells import number
+from benchmark.report import layout, style
 from benchmark.report.groups import row_title
+from benchmark.report.numerals import number
 from benchmark.report.stability import SCHEME_TITLES, Ranking
 from benchmark.report.standings import Name
 from benchmark.statistics.ranking import SCHEMES
@@ -33,7 +33,7 @@ _REMARK = (
 def draw(
     found: Sequence[Ranking],
     looks: Mapping[Name, style.Look],
-    width_in: float = style.TWO_COLUMNS_IN,
+    width_in: float = layout.TWO_COLUMNS_IN,
 ) -> Figure | None:
     """A row of panels per group, a column per scheme; None where nothing was ranked by Dice.
 
@@ -45,7 +45,7 @@ def draw(
         looks: colours and markers.
         width_in: of the figure.
     """
-    narrow = width_in < style.TWO_COLUMNS_IN
+    narrow = width_in < layout.TWO_COLUMNS_IN
     shown = [one for one in found if one.metric == "dice"]
     groups = list({id(one.group): one.group for one in shown}.values())
     if not groups:
@@ -53,8 +53,8 @@ def draw(
     names = list(dict.fromkeys(name for one in shown for name in one.names))
     handles = _handles(names, looks)
     labels = [str(handle.get_label()) for handle in handles]
-    remark_in = style.remark_height_in(_REMARK, width_in)
-    bottom_in = style.legend_height_in(labels, width_in) + remark_in
+    remark_in = layout.remark_height_in(_REMARK, width_in)
+    bottom_in = layout.legend_height_in(labels, width_in) + remark_in
     gap_in, space_in = (_GAP_IN + 0.1, 0.05) if narrow else (_GAP_IN, 0.1)
     top_in = _TOP_IN + (0.1 if narrow else 0.0)
     panel_in = (width_in - _LEFT_IN - 0.08) / len(SCHEMES)
@@ -63,7 +63,7 @@ def draw(
         for group in groups
     ]
     height_in = top_in + sum(rows_in) + gap_in * len(groups) + bottom_in
-    figure = style.new_figure(width_in, height_in)
+    figure = layout.new_figure(width_in, height_in)
     down_in = top_in
     for row, (group, row_in) in enumerate(zip(groups, rows_in, strict=True)):
         for column, scheme in enumerate(SCHEMES):
@@ -93,11 +93,11 @@ def draw(
                     pad=3,
                 )
         down_in += row_in + gap_in
-    style.bottom_legend(figure, handles)
+    layout.bottom_legend(figure, handles)
     middle_in = bottom_in - remark_in / 2
-    style.remark(figure, middle_in / height_in, _REMARK)
+    layout.remark(figure, middle_in / height_in, _REMARK)
     phantom = groups[0].phantom
-    style.headline(
+    layout.headline(
         figure,
         "Rank stability (mean foreground Dice)",
         "synthetic hearts, not patients" if phantom else f"{groups[0].source} data",

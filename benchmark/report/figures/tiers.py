@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from benchmark.report import style
+from benchmark.report import layout, style
 from benchmark.report.groups import Group, row_title
 from benchmark.report.leaderboard import scores_by_name
 from benchmark.report.standings import Name, ranked_names
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _ROW_IN, _TITLE_IN, _LABELS_IN = 0.24, 0.5, 0.36
+_LEAST_IN = 1.1  # of Dice and ranks together
 _LANE_IN, _GAP_IN, _TIER_IN = 0.13, 0.12, 0.36
 _REMARK = (
     "bars: 95 % of bootstrap draws of patients · mark: mean Dice, and rank in the table · joined: "
@@ -34,34 +35,38 @@ def draw(
     rows: pd.DataFrame,
     pairs: pd.DataFrame,
     looks: Mapping[Name, style.Look],
-    width_in: float = style.TWO_COLUMNS_IN,
+    width_in: float = layout.TWO_COLUMNS_IN,
 ) -> Figure | None:
-    """Ranked rows from best to worst; None where nothing was compared.
+    """Ranked rows from best to worst; None where nothing was compared or names leave no room.
 
     Args:
         group: the group.
         rows: its rows of the leaderboard.
         pairs: its rows of :func:`benchmark.report.comparisons.comparisons`.
         looks: colours and markers.
-        width_in: of the figure.
+        width_in: of the figure; in two columns it grows where long names ask for more.
     """
     names = ranked_names(rows)
     if pairs.empty:
         return None
     scored = scores_by_name(rows)
     joined = cliques(names, _alike(pairs))
-    handles = style.remarks(group.failures)
-    narrow = width_in < style.TWO_COLUMNS_IN
+    handles = layout.remarks(group.failures)
+    narrow = width_in < layout.TWO_COLUMNS_IN
     size = 6.0 if narrow else 7.0
     label_in = 0.12 + 0.0083 * size * max(len(row_title(*name)) for name in names)
     lanes_in = max(0.4, _LANE_IN * (len(joined) + 1)) if joined else 0.05
-    free_in = width_in - label_in - lanes_in - _TIER_IN - 2 * _GAP_IN
+    taken_in = label_in + lanes_in + _TIER_IN + 2 * _GAP_IN
+    room_in = layout.fitting(width_in, taken_in, _LEAST_IN)
+    if room_in is None:
+        return None
+    width_in, free_in = room_in, room_in - taken_in
     widths_in = (0.62 * free_in, 0.38 * free_in, lanes_in)
-    legend_in = style.legend_height_in([str(item.get_label()) for item in handles], width_in)
-    remark_in = style.remark_height_in(_REMARK, width_in)
+    legend_in = layout.legend_height_in([str(item.get_label()) for item in handles], width_in)
+    remark_in = layout.remark_height_in(_REMARK, width_in)
     rows_in = _ROW_IN * len(names)
     height_in = _TITLE_IN + rows_in + _LABELS_IN + remark_in + legend_in
-    figure = style.new_figure(width_in, height_in)
+    figure = layout.new_figure(width_in, height_in)
     lefts_in = (
         label_in,
         label_in + widths_in[0] + _GAP_IN,
@@ -98,9 +103,9 @@ def draw(
                 1.0, place, f" tier {tier}", fontsize=size - 0.5, va="center",
                 transform=bars.get_yaxis_transform(),
             )  # fmt: skip
-    style.bottom_legend(figure, handles)
-    style.remark(figure, (legend_in + remark_in / 2) / height_in, _REMARK)
-    style.headline(figure, f"{group.title}: tiers", group.subtitle, phantom=group.phantom)
+    layout.bottom_legend(figure, handles)
+    layout.remark(figure, (legend_in + remark_in / 2) / height_in, _REMARK)
+    layout.headline(figure, f"{group.title}: tiers", group.subtitle, phantom=group.phantom)
     return figure
 
 

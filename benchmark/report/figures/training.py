@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from benchmark.report import style
+from benchmark.report import layout, style
 from benchmark.report.groups import Group, row_title
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ _MARKERS_PER_LINE = 6
 def draw(
     group: Group,
     looks: Mapping[tuple[str, str], style.Look],
-    width_in: float = style.TWO_COLUMNS_IN,
+    width_in: float = layout.TWO_COLUMNS_IN,
 ) -> Figure | None:
     """Three panels, in one column below each other; None where no run wrote an epoch.
 
@@ -31,8 +31,8 @@ def draw(
     if epochs.empty:
         return None
     handles = _handles(group, looks)
-    narrow = width_in < style.TWO_COLUMNS_IN
-    figure, (loss, dice, clock) = style.panels(
+    narrow = width_in < layout.TWO_COLUMNS_IN
+    figure, (loss, dice, clock) = layout.panels(
         handles,
         axes_height_in=1.3 if narrow else 1.6,
         left_in=(0.5, 0.5, 0.5) if narrow else (0.5, 2.93, 5.32),
@@ -60,8 +60,8 @@ def draw(
     dice.set(xlabel="epoch", ylabel="validation Dice")
     clock.set(xlabel=f"training time ({name_of_unit})", ylabel="validation Dice")
     _scales(loss, dice, clock, epochs)
-    style.bottom_legend(figure, handles)
-    style.headline(figure, f"{group.title}: training", group.subtitle, phantom=group.phantom)
+    layout.bottom_legend(figure, handles)
+    layout.headline(figure, f"{group.title}: training", group.subtitle, phantom=group.phantom)
     return figure
 
 
@@ -145,4 +145,4 @@ def _handles(group: Group, looks: Mapping[tuple[str, str], style.Look]) -> list[
                 label=f"{row_title(*name)} (n = {done} run{'s' * (done != 1)})",
             )
         )
-    return handles + style.remarks(group.failures)
+    return handles + layout.remarks(group.failures)

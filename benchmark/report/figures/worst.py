@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmark.report import style
+from benchmark.report import layout, style
 from benchmark.report.figures.slices import (
     bare,
     only_labels,
@@ -41,14 +41,14 @@ def draw(group: Group) -> Figure | None:
             chosen.setdefault(name, []).append(case)
     if not chosen:
         return None
-    width_in = style.TWO_COLUMNS_IN
+    width_in = layout.TWO_COLUMNS_IN
     panel_in = (width_in - _LEFT_IN - 0.04) / WORST
     colours = style.class_colours(group.classes)
     handles = overlay_handles(group, colours)
-    bottom_in = 0.2 + style.legend_height_in([str(item.get_label()) for item in handles], width_in)
+    bottom_in = 0.2 + layout.legend_height_in([str(item.get_label()) for item in handles], width_in)
     row_in = panel_in + _TITLE_IN
     height_in = _TOP_IN + bottom_in + len(chosen) * row_in
-    figure = style.new_figure(width_in, height_in)
+    figure = layout.new_figure(width_in, height_in)
     labels = group.labels
     for row, (name, cases) in enumerate(chosen.items()):
         for column, case in enumerate(cases):
@@ -68,11 +68,11 @@ def draw(group: Group) -> Figure | None:
             axes.set_title(case, fontsize=min(6.2, 62 * panel_in / len(case)), pad=1.5)
             if column == 0:
                 axes.set_ylabel(row_title(*name).replace(" (", "\n("), fontsize=6.8, labelpad=2.5)
-    style.bottom_legend(figure, handles)
-    style.remark(
+    layout.bottom_legend(figure, handles)
+    layout.remark(
         figure,
         (bottom_in - 0.1) / height_in,
         "number: mean foreground Dice of the case over all runs · picture: one run · dashed: truth",
     )
-    style.headline(figure, f"{group.title}: worst cases", group.subtitle, phantom=group.phantom)
+    layout.headline(figure, f"{group.title}: worst cases", group.subtitle, phantom=group.phantom)
     return figure

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.report import cells
+from benchmark.report import cells, numerals
 from benchmark.report.clinical import ENDPOINTS, main_rows
 from benchmark.report.groups import Group, Run, row_title
 from benchmark.report.leaderboard import by_group
@@ -19,15 +19,15 @@ from benchmark.report.material import Material
 # Columns whose numbers do not depend on what a reader chooses: heading, column of the leaderboard,
 # how it is printed.
 COSTS = (
-    ("Parameters", "parameters", cells.magnitude),
-    ("GMACs", "gmacs", cells.significant),
-    ("Training", "train_s", cells.duration),
-    ("Inference (ms/case)", "inference_ms", cells.significant),
-    ("Latency (ms/patch)", "latency_ms", cells.significant),
-    ("Memory (MiB)", "peak_rss_mib", lambda value: cells.number(value, 0)),
-    ("GPU memory (MiB)", "peak_device_mib", lambda value: cells.number(value, 0)),
-    ("SD seeds", "seed_sd", lambda value: cells.number(value, cells.SD_DIGITS)),
-    ("SD folds", "fold_sd", lambda value: cells.number(value, cells.SD_DIGITS)),
+    ("Parameters", "parameters", numerals.magnitude),
+    ("GMACs", "gmacs", numerals.significant),
+    ("Training", "train_s", numerals.duration),
+    ("Inference (ms/case)", "inference_ms", numerals.significant),
+    ("Latency (ms/patch)", "latency_ms", numerals.significant),
+    ("Memory (MiB)", "peak_rss_mib", lambda value: numerals.number(value, 0)),
+    ("GPU memory (MiB)", "peak_device_mib", lambda value: numerals.number(value, 0)),
+    ("SD seeds", "seed_sd", lambda value: numerals.number(value, cells.SD_DIGITS)),
+    ("SD folds", "fold_sd", lambda value: numerals.number(value, cells.SD_DIGITS)),
 )
 
 
@@ -74,8 +74,8 @@ def _scored(row: pd.Series[Any], agreement: Mapping[Any, Any], shown: Any) -> di
         "status": row["status"],
         "tier": _number(row["tier"]),
         "rank": _number(row["rank"]),
-        "ranks": cells.rank_interval(row),
-        "best": [_number(row["p_best"]), cells.p_best(row)],
+        "ranks": numerals.rank_interval(row),
+        "best": [_number(row["p_best"]), numerals.p_best(row)],
         "outcomes": {name: _number(row[name]) for name in ("scored", "excluded", "failed")},
         "costs": {
             column: [_number(row[column]), printed(row[column])] for _, column, printed in shown
@@ -114,9 +114,9 @@ def _agreement(row: Any) -> dict[str, Any] | None:
         return None
     limits = 1.96 * row["sd"]
     return {
-        "text": f"{cells.number(row['bias'], 1)} ± {cells.number(limits, 1)}",
+        "text": f"{numerals.number(row['bias'], 1)} ± {numerals.number(limits, 1)}",
         "worst": _number(abs(row["bias"]) + limits),
-        "r": cells.number(row["pearson_r"], 3),
+        "r": numerals.number(row["pearson_r"], 3),
         "patients": int(row["n_valid"]),
         "failed": int(row["n_failed"]),
     }

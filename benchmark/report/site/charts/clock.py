@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from benchmark.report.cells import NOTHING, duration
 from benchmark.report.groups import Group, row_title
 from benchmark.report.leaderboard import DIGITS
 from benchmark.report.material import Material
+from benchmark.report.numerals import NOTHING, duration
 from benchmark.report.site.charts import parts
 from benchmark.report.site.charts.training import epochs_of, lines_spec
 from benchmark.report.standings import Name
@@ -81,8 +81,11 @@ def chart(material: Material, group: Group) -> dict[str, Any] | None:
     unit, unit_name = _unit(longest)
     limit = parts.most_points(len(names))
     rows: list[Sequence[float | None]] = []
+    thinned = False
     for index, name in enumerate(names):
-        rows += _rows(index, steps[name], reached[name], limit, unit)
+        mine, fewer = _rows(index, steps[name], reached[name], limit, unit)
+        rows += mine
+        thinned |= fewer
     top = max(float(dice[-1]) for found in steps.values() for _, dice in found)
     y = {
         "type": "quantitative",
@@ -117,7 +120,7 @@ def chart(material: Material, group: Group) -> dict[str, Any] | None:
         f"clock-{group.slug}",
         f"{group.title}: time to Dice",
         group.subtitle,
-        _description(names, reached, steps),
+        _description(names, reached, steps, limit if thinned else None),
         spec,
         phantom=group.phantom,
     )
@@ -126,19 +129,21 @@ def chart(material: Material, group: Group) -> dict[str, Any] | None:
 
 def _rows(
     index: int, steps: Sequence[Steps], times: Sequence[float | None], limit: int, unit: float
-) -> list[Sequence[float | None]]:
+) -> tuple[list[Sequence[float | None]], bool]:
+    """Points of a line, and whether some of its steps were left out."""
     every = np.unique(np.concatenate([seconds for seconds, _ in steps]))
     crossings = {time for time in times if time is not None}
     # The line is a stair: where nothing rises no point is needed.
     stairs = held(steps, every.tolist())
     rises = (np.diff(np.nan_to_num(stairs, nan=-1.0), axis=1) != 0).any(axis=0)
     every = every[np.concatenate([[True], rises])]
-    chosen = {float(every[place]) for place in parts.spread_indices(len(every), limit - 7)}
+    most = limit - len(THRESHOLDS) - 1
+    chosen = {float(every[place]) for place in parts.spread_indices(len(every), most)}
     chosen.add(max(float(seconds[-1]) for seconds, _ in steps))
     at_s = sorted(chosen | crossings)
     middle, low, high = held(steps, at_s)
     band = len(steps) > 1
-    return [
+    points: list[Sequence[float | None]] = [
         (
             index,
             float(f"{time / unit:.4g}"),
@@ -149,6 +154,7 @@ def _rows(
         )
         for place, time in enumerate(at_s)
     ]
+    return points, len(every) > most
 
 
 def _unit(longest_s: float) -> tuple[float, str]:
@@ -180,7 +186,9 @@ def _description(
     names: Sequence[Name],
     reached: dict[Name, list[float | None]],
     steps: dict[Name, list[Steps]],
+    limit: int | None,
 ) -> str:
+    """The chart in words; a limit is that of points on a line, where some were left out."""
     told = []
     for name in names:
         best, place = max(
@@ -199,4 +207,5 @@ def _description(
         f"Best validation Dice so far against training time, where more than half of the runs are "
         f"there; bands are the range of runs, dashed lines the thresholds. Highest of {thresholds} "
         f"reached: {', '.join(told)}."
+        + (f" A line shows at most {limit} of its steps." if limit else "")
     )

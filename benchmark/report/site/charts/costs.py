@@ -10,11 +10,11 @@ from typing import Any
 import pandas as pd
 
 from benchmark.report import style
-from benchmark.report.cells import dice_interval, magnitude, significant
 from benchmark.report.figures.costs import pareto_front
 from benchmark.report.groups import OK, Group, row_title
 from benchmark.report.leaderboard import DIGITS, scores_by_name
 from benchmark.report.material import Material
+from benchmark.report.numerals import dice_interval, magnitude, significant
 from benchmark.report.site.charts import parts
 from benchmark.report.standings import Name
 

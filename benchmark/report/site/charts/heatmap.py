@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 
 from benchmark.report import style
-from benchmark.report.cells import NOTHING, count, dice_interval, number
 from benchmark.report.groups import OK, Group, row_title
 from benchmark.report.leaderboard import DIGITS, scores_by_name
 from benchmark.report.material import Material
+from benchmark.report.numerals import NOTHING, count, dice_interval, number
 from benchmark.report.site.charts import parts
 from benchmark.report.standings import Name
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from benchmark.report.cells import number
 from benchmark.report.groups import Group, row_title
 from benchmark.report.material import Material
+from benchmark.report.numerals import number
 from benchmark.report.site.charts import parts
 from benchmark.statistics.ranking import SCHEMES
 
