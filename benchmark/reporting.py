@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from benchmark.environment import available_processors
 from benchmark.errors import BenchmarkError
 from benchmark.execution.locks import locked
 from benchmark.experiment.plan import Plan
@@ -114,7 +115,7 @@ def write(
     if not records:
         return gather(records, results, console), []
     # Helpers import what drawing needs while the records are read.
-    with usual_crew() as crew:
+    with usual_crew(available_processors()) as crew:
         material = gather(records, results, console, mix_protocols=mix_protocols)
         with locked(results / ".locks" / "report"):  # two invocations may end at once
             noted = results / "report" / MADE_FROM

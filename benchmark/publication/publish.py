@@ -12,7 +12,7 @@ from typing import Any
 
 import datasets
 from benchmark import __version__
-from benchmark.environment import describe
+from benchmark.environment import available_processors, describe
 from benchmark.errors import BenchmarkError
 from benchmark.publication.layout import FACTS, PUBLISHED, RUN_FILES, check_name, checksums
 from benchmark.records import (
@@ -103,7 +103,7 @@ def make_report(folder: Path, *, formats: Sequence[str]) -> list[Path]:
     material = gather(
         folder, records, cases_frame(records), epochs_frame(records), clinical_frame(records)
     )
-    with usual_crew() if formats else Crew() as crew:
+    with usual_crew(available_processors()) if formats else Crew() as crew:
         return write_report(material, formats=formats, crew=crew)
 
 

@@ -78,9 +78,8 @@ def test_what_goes_wrong_meanwhile_ends_the_helpers_at_once():
 @pytest.mark.parametrize(("processors", "helpers"), [(1, 0), (2, 1), (64, 3)])
 def test_the_usual_crew_leaves_a_processor_to_who_asks(monkeypatch, processors, helpers):
     started = []
-    monkeypatch.setattr(crew_module, "available_processors", lambda: processors)
     monkeypatch.setattr(crew_module, "Crew", started.append)
-    crew_module.usual_crew()
+    crew_module.usual_crew(processors)
     assert started == [helpers]
 
 

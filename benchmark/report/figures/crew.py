@@ -14,8 +14,6 @@ from threading import Thread
 from types import TracebackType
 from typing import Self
 
-from benchmark.environment import available_processors
-
 # What draws a sheet and returns its files; it can be sent to another process.
 Sheet = Callable[[], list[Path]]
 
@@ -23,9 +21,9 @@ _ROOT = Path(__file__).parents[3]
 _MOST_HELPERS = 3  # more would have nothing to do by the time they have imported matplotlib
 
 
-def usual_crew() -> Crew:
-    """A crew for the processors that this process may use."""
-    return Crew(min(available_processors() - 1, _MOST_HELPERS))
+def usual_crew(processors: int) -> Crew:
+    """A crew for some processors, of which this process takes one itself."""
+    return Crew(min(processors - 1, _MOST_HELPERS))
 
 
 class Crew:
