@@ -22,6 +22,7 @@ from benchmark.records import (
     read_external,
     read_followers,
     read_records,
+    write_atomic,
     write_json,
 )
 
@@ -114,24 +115,29 @@ def write(
 
     if not records:
         return gather(records, results, console), []
-    # Helpers import what drawing needs while the records are read.
+    # Helpers import what drawing needs while the tables of the runs are read and compared.
     with usual_crew(available_processors()) as crew:
         material = gather(records, results, console, mix_protocols=mix_protocols)
         with locked(results / ".locks" / "report"):  # two invocations may end at once
             noted = results / "report" / MADE_FROM
+            former = noted.read_text(encoding="utf-8") if noted.exists() else None
             if not mix_protocols:
                 noted.unlink(missing_ok=True)  # until the report is whole
-            files = write_report(
-                material,
-                width=width,
-                printing=printing,
-                mlflow=_mlflow(results, console),
-                crew=crew,
-            )
+            try:
+                files = write_report(
+                    material, width=width, printing=printing, mlflow=_mlflow(results, console),
+                    crew=crew,
+                )  # fmt: skip
+            except BenchmarkError:  # before anything was written
+                if former is not None:
+                    write_atomic(noted, former)
+                raise
             # Of other columns, decimals or sizes than usual nothing is noted: a later run makes
             # the usual report.
             if not mix_protocols and printing in (None, EVERYTHING) and width == "two":
                 write_json(noted, _finished([*material.records.values(), *material.followers]))
+    if crew.failures:
+        warn(console, f"{crew.failures} processes that drew figures failed; others drew theirs.")
     return material, files
 
 
@@ -149,7 +155,7 @@ def _mlflow(results: Path, console: Console) -> dict[str, str]:
         warn(
             console,
             f"{store}: expected the store of MLflow, could not read it ({error}); the page links "
-            "to no run of it. Delete or repair it, then call `python -m benchmark track`.",
+            "to no run of it. Report again later, or see what `python -m benchmark track` says.",
         )
         return {}
 

@@ -100,10 +100,10 @@ def make_report(folder: Path, *, formats: Sequence[str]) -> list[Path]:
         BenchmarkError: A record is damaged.
     """
     records = [*read_records(folder), *read_external(folder)]
-    material = gather(
-        folder, records, cases_frame(records), epochs_frame(records), clinical_frame(records)
-    )
     with usual_crew(available_processors()) if formats else Crew() as crew:
+        material = gather(
+            folder, records, cases_frame(records), epochs_frame(records), clinical_frame(records)
+        )
         return write_report(material, formats=formats, crew=crew)
 
 

@@ -131,13 +131,36 @@ def test_the_usual_report_can_be_published_and_one_of_chosen_columns_cannot(resu
     folder = results(unet=0.9)
     records = read_records(folder)
     console = Console(file=io.StringIO())
-    reporting.write(
-        records, folder, console, printing=Printing()
-    )  # as `report` without options asks for
+    # As `report` without options asks for.
+    reporting.write(records, folder, console, printing=Printing())
     assert publish(folder, "usual", formats=()).is_dir()
     reporting.write(records, folder, console, printing=Printing(("dice",)))
     with pytest.raises(BenchmarkError, match="finished report"):
         publish(folder, "chosen", formats=())
+
+
+def test_a_refused_report_changes_nothing_and_a_broken_one_is_none(results, monkeypatch):
+    import benchmark.report
+
+    folder = results(unet=0.9)
+    records = read_records(folder)
+    console = Console(file=io.StringIO())
+    reporting.write(records, folder, console)
+    assert reporting.is_up_to_date(records, folder)
+    assert not reporting.is_up_to_date([], folder)
+    with pytest.raises(BenchmarkError, match="received 'dise'"):
+        reporting.write(records, folder, console, printing=Printing(("dise",)))
+    assert reporting.is_up_to_date(records, folder)
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(benchmark.report, "write_report", stop)
+    with pytest.raises(KeyboardInterrupt):
+        reporting.write(records, folder, console)
+    assert not reporting.is_up_to_date(records, folder)
+    with pytest.raises(BenchmarkError, match="finished report"):
+        publish(folder, "broken", formats=())
 
 
 def test_a_note_is_read_with_the_scores(results):

@@ -56,13 +56,32 @@ def test_an_error_of_a_sheet_is_raised_here(helpers, tmp_path):
         crew.begin(todo)()
 
 
-def test_a_dead_helper_costs_no_sheet(tmp_path):
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_dead_helper_costs_no_sheet(tmp_path, at_once):
     (tmp_path / "drawn").touch()
+    known = {"getpid": os.getpid, "die": os._exit}
+    deadly = partial(eval, f"['drawn'] if getpid() == {os.getpid()} else die(1)", known)
+    sheet = partial(os.listdir, tmp_path) if at_once else deadly
     with Crew(2) as crew:
-        for helper in crew.helpers:
+        for helper in crew.helpers * at_once:
             helper.kill()
-        assert crew.begin([partial(os.listdir, tmp_path)] * 5)() == ["drawn"] * 5
-        assert all(helper.poll() is not None for helper in crew.helpers)
+        finish = crew.begin([sheet] * 5)
+        wait_for(lambda: crew.failures == 2)
+        wait_for(lambda: all(helper.poll() is not None for helper in crew.helpers))
+        assert {helper.returncode for helper in crew.helpers} <= ({-9} if at_once else {1, -9})
+        assert finish() == ["drawn"] * 5
+
+
+def test_helpers_that_cannot_be_started_are_done_without(monkeypatch, tmp_path):
+    (tmp_path / "drawn").touch()
+
+    def refuse(*_, **__):
+        raise BlockingIOError("no room for another process")
+
+    monkeypatch.setattr(crew_module.subprocess, "Popen", refuse)
+    with Crew(2) as crew:
+        assert crew.helpers == []
+        assert crew.begin([partial(os.listdir, tmp_path)])() == ["drawn"]
 
 
 def test_what_goes_wrong_meanwhile_ends_the_helpers_at_once():

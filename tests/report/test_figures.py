@@ -7,14 +7,13 @@ import pytest
 from PIL import Image
 
 from benchmark.report import layout, style, write_report
-from benchmark.report.figures import begin_figures, overlays, scores, slices
+from benchmark.report.figures import overlays, scores, slices
 from benchmark.report.figures.costs import pareto_front
-from benchmark.report.figures.crew import Crew
 from benchmark.report.groups import comparison_groups
-from benchmark.report.leaderboard import by_group, leaderboard
+from benchmark.report.leaderboard import leaderboard
 from benchmark.report.material import gather
 from benchmark.report.stability import rankings
-from benchmark.report.standings import tiers_of
+from tests.report.figure_texts import svg_text
 
 NAMES = ("unet", "attention_unet", "vnet", "deeplabv3")
 
@@ -117,10 +116,6 @@ def test_files_open(report, tmp_path):
             assert content.count(b"/FontFile2") == 2
 
 
-def svg_text(path):
-    return " ".join("".join(node.itertext()) for node in ElementTree.parse(path).iter())
-
-
 def test_phantoms_are_marked_and_real_data_is_not(report):
     for path in report[-1]:
         if path.suffix == ".svg":
@@ -192,93 +187,6 @@ def test_matplotlib_settings_are_left_alone(report):
 
     assert matplotlib.rcParams["svg.fonttype"] == matplotlib.rcParamsDefault["svg.fonttype"]
     assert matplotlib.rcParams["font.size"] == matplotlib.rcParamsDefault["font.size"]
-
-
-def test_no_text_of_a_figure_overlaps_another_or_leaves_it(record, finished, clinical, tmp_path):
-    from benchmark.report.figures import worst
-
-    records = [record(tmp_path, name, "acdc") for name in NAMES]
-    records += [record(tmp_path, "vnet", "acdc", seed=1, status="diverged")]
-    records += [record(tmp_path, name, "decathlon") for name in NAMES]
-    groups = comparison_groups(*finished(records, patients=4, side=48))
-    frame, looks = leaderboard(groups), style.looks(groups[0].names)
-    group = groups[0]
-    with layout.drawing():
-        figures = {
-            "dice": scores.draw(group, looks, tiers_of(by_group(frame, group))),
-            "overlay": overlays.draw(group),
-            "worst": worst.draw(group),
-            **of_both_widths(frame, groups, clinical(records, patients=6), looks),
-        }
-        assert len(figures) == 3 + 2 * 10
-        for kind, figure in figures.items():
-            assert figure is not None, kind
-            assert not overlaps(figure), kind
-            width_in = layout.ONE_COLUMN_IN if kind.endswith("_1col") else layout.TWO_COLUMNS_IN
-            assert figure.get_size_inches()[0] == pytest.approx(width_in), kind
-
-
-def of_both_widths(frame, groups, clinical, looks):
-    """The figures of the first group and of all groups that are laid out for one column, too."""
-    from benchmark.report.across import ranks_across
-    from benchmark.report.comparisons import comparisons
-    from benchmark.report.figures import agreement, costs, heatmap, ranks, stability, tiers
-    from benchmark.report.figures import training as curves
-
-    group = groups[0]
-    rows = by_group(frame, group)
-    pairs, found = by_group(comparisons(frame, groups), group), rankings(frame, groups)
-    across = ranks_across(frame, groups)
-    figures = {}
-    for width_in in layout.WIDTHS["both"]:
-        drawn = {
-            "tiers": tiers.draw(group, rows, pairs, looks, width_in),
-            "cost": costs.draw(group, rows, looks, width_in),
-            "training": curves.draw(group, looks, width_in),
-            "heatmap": heatmap.draw(groups, frame, width_in),
-            "stability": stability.draw(found, looks, width_in),
-            "ranks": ranks.draw(across, groups, looks, width_in),
-            **agreement.draw(group, clinical, looks, width_in),
-        }
-        end = "" if width_in == layout.TWO_COLUMNS_IN else "_1col"
-        figures |= {f"{kind}{end}": figure for kind, figure in drawn.items()}
-    return figures
-
-
-def overlaps(figure):
-    """Pairs of texts that overlap, and texts that leave the figure."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.text import Text
-
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    # Ticks beyond an axis' range exist but are not drawn.
-    unseen = set()
-    for axes in figure.axes:
-        for axis in (axes.xaxis, axes.yaxis):
-            low, high = sorted(axis.get_view_interval())
-            for tick in axis.get_major_ticks() + axis.get_minor_ticks():
-                if not low <= tick.get_loc() <= high:
-                    unseen |= {id(tick.label1), id(tick.label2)}
-    boxes = []
-    for text in figure.findobj(Text):
-        if id(text) not in unseen and text.get_visible() and text.get_text().strip():
-            box = text.get_window_extent(canvas.get_renderer())
-            if box.width and box.height:
-                boxes.append((text.get_text(), box))
-    width, height = canvas.get_width_height()
-    found = [
-        (first, "leaves the figure")
-        for first, box in boxes
-        if box.x0 < -1 or box.y0 < -1 or box.x1 > width + 1 or box.y1 > height + 1
-    ]
-    for index, (first, box) in enumerate(boxes):
-        for second, other in boxes[index + 1 :]:
-            across = min(box.x1, other.x1) - max(box.x0, other.x0)
-            along = min(box.y1, other.y1) - max(box.y0, other.y0)
-            if across > 2 and along > 2:
-                found.append((first, second))
-    return found
 
 
 def test_pareto_front_holds_what_nothing_beats():
@@ -356,25 +264,6 @@ def test_a_slice_without_any_structure_is_shown_whole(record, finished, tmp_path
             path, image=empty, truth=empty, prediction=empty, spacing_mm=[2.0, 1.0], dice=np.nan
         )
     assert overlays.draw(group) is not None
-
-
-def test_one_column_is_drawn_on_request_and_nothing_for_no_format(record, finished, tmp_path):
-    records = [record(tmp_path, name) for name in ("unet", "vnet")]
-    material = gather(
-        tmp_path, *finished(records, patients=3, slices=False), clinical=pd.DataFrame()
-    )
-    made = []
-    for formats, width in ((["svg"], "one"), ([], "two")):
-        drawn = begin_figures(material, formats, width, Crew())
-        made.append({path.stem for path in drawn()})
-    slug = material.groups[0].slug
-    # Boxes per class need the room of two columns whatever is asked for.
-    assert made[0] == {
-        f"dice_{slug}", "heatmap_phantom_1col", "stability_phantom_1col",
-        *(f"{kind}_{slug}_1col" for kind in ("tiers", "cost", "training")),
-    }  # fmt: skip
-    assert not made[1]
-    assert not list((tmp_path / "report" / "figures").iterdir())
 
 
 def test_regions_stand_apart_from_classes_and_enter_no_mean(record, finished, tmp_path):
@@ -484,37 +373,3 @@ def test_colours_belong_to_architectures():
     assert len({look.colour for look in among.values()}) == 4
     variants = style.looks([("unet", "width=16"), ("unet", "width=32")])
     assert len({look.colour for look in variants.values()}) == 2
-
-
-def test_what_has_no_room_in_one_column_is_drawn_for_two(record, finished, tmp_path):
-    records = [
-        record(tmp_path, name, dataset)
-        for name in ("unet", "a_network_of_my_own_making")
-        for dataset in ("acdc", "camus", "decathlon")
-    ]
-    material = gather(tmp_path, *finished(records, patients=3, slices=False), pd.DataFrame())
-    stems = {}
-    for width in ("one", "both"):
-        drawn = begin_figures(material, ["svg"], width, Crew())
-        stems[width] = {path.stem for path in drawn()}
-    assert {"heatmap_phantom", "cost_acdc_phantom_1col"} <= stems["one"]
-    assert "cost_acdc_phantom" not in stems["one"]
-    assert "heatmap_phantom_1col" not in stems["one"] | stems["both"]
-    assert {"heatmap_phantom", "cost_acdc_phantom"} <= stems["both"]
-
-
-@pytest.mark.parametrize("width", ["one", "two"])
-def test_a_row_with_many_options_has_a_long_name(record, finished, clinical, tmp_path, width):
-    options = {f"option_number_{number}": number for number in range(6)}
-    records = [
-        record(tmp_path, name, dataset, **chosen)
-        for dataset in ("acdc", "decathlon")
-        for name, chosen in (("unet", {}), ("vnet", {}), ("vnet", options))
-    ]
-    made = finished(records, patients=3, side=32)
-    material = gather(tmp_path, *made, clinical(records, patients=3))
-    assert max(len(name) for group in material.groups for _, name in group.names) > 80
-    paths = {path.stem: path for path in begin_figures(material, ["svg"], width, Crew())()}
-    for stem in ("tiers_acdc_phantom", "tiers_decathlon_phantom", "ranks_phantom"):
-        text = svg_text(paths[stem])
-        assert all(f"option_number_{number}" in text for number in range(6))

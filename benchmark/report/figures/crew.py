@@ -18,6 +18,7 @@ from typing import Self
 Sheet = Callable[[], list[Path]]
 
 _ROOT = Path(__file__).parents[3]
+_PATIENCE_S = 1.0
 _MOST_HELPERS = 3  # more would have nothing to do by the time they have imported matplotlib
 
 
@@ -30,23 +31,31 @@ class Crew:
     """Helpers that draw while this process does something else, and then draws with them.
 
     They import what drawing needs as soon as the crew is made. They end with this process, however
-    it ends; when the block of a crew is left they are killed, whatever they do.
+    it ends, after the sheet they are at. When the block of a crew is left for an error they are
+    killed, whatever they do.
+
+    Attributes:
+        helpers: the processes.
+        failures: how many sheets were given back by a helper that failed, and drawn here.
     """
 
     def __init__(self, helpers: int = 0) -> None:
         """Start helpers; without any, all is drawn here."""
         path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-        self.helpers = [
-            subprocess.Popen(
-                [sys.executable, "-m", "benchmark.report.figures.helper"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env={**os.environ, "PYTHONPATH": path},
-                start_new_session=True,  # Ctrl-C is for this process, which then kills them
-            )
-            for _ in range(helpers)
-        ]
+        self.helpers: list[subprocess.Popen[bytes]] = []
+        self.failures = 0
         self._threads: list[Thread] = []
+        with suppress(OSError):  # of a machine that has no room for one more; it can do without
+            for _ in range(helpers):
+                self.helpers.append(
+                    subprocess.Popen(
+                        [sys.executable, "-m", "benchmark.report.figures.helper"],
+                        stdin=subprocess.PIPE,
+                        stdout=subprocess.PIPE,
+                        env={**os.environ, "PYTHONPATH": path},
+                        start_new_session=True,  # Ctrl-C is for this process, which kills them
+                    )
+                )
 
     def __enter__(self) -> Self:
         return self
@@ -57,15 +66,21 @@ class Crew:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for helper in self.helpers:
-            helper.kill()
+        if kind is not None:
+            for helper in self.helpers:
+                helper.kill()
         for thread in self._threads:
             thread.join()
         for helper in self.helpers:
             for pipe in (helper.stdin, helper.stdout):
                 with suppress(BrokenPipeError):
                     pipe.close()  # type: ignore[union-attr]
-            helper.wait()
+        for helper in self.helpers:
+            try:
+                helper.wait(timeout=_PATIENCE_S)  # it ends by itself as its input does
+            except subprocess.TimeoutExpired:
+                helper.kill()
+                helper.wait()
 
     def begin(self, todo: Sequence[Sheet]) -> Callable[[], list[Path]]:
         """Have the helpers begin with sheets.
@@ -80,12 +95,10 @@ class Crew:
         """
         waiting = deque(enumerate(todo))
         done: dict[int, list[Path]] = {}
-        self._threads = [
-            Thread(target=_employ, args=(helper, waiting, done), daemon=True)
-            for helper in self.helpers
-        ]
-        for thread in self._threads:
+        for helper in self.helpers:
+            thread = Thread(target=self._employ, args=(helper, waiting, done), daemon=True)
             thread.start()
+            self._threads.append(thread)
 
         def finish() -> list[Path]:
             while len(done) < len(todo):
@@ -93,27 +106,31 @@ class Crew:
                     done[number] = sheet()
                 for thread in self._threads:
                     thread.join()
+                if not waiting and len(done) < len(todo):
+                    raise RuntimeError("a sheet was lost; its error was raised before")
             return [path for _, paths in sorted(done.items()) for path in paths]
 
         return finish
 
-
-def _employ(
-    helper: subprocess.Popen[bytes],
-    waiting: deque[tuple[int, Sheet]],
-    done: dict[int, list[Path]],
-) -> None:
-    """Give a helper one sheet after the other until there is none, or one fails."""
-    assert helper.stdin is not None
-    assert helper.stdout is not None
-    for number, sheet in _taken(waiting.popleft):
-        try:
-            pickle.dump(sheet, helper.stdin)
-            helper.stdin.flush()
-            done[number] = pickle.load(helper.stdout)
-        except Exception:  # of the way there, the sheet or the helper: see `finish`
-            waiting.append((number, sheet))
-            return
+    def _employ(
+        self,
+        helper: subprocess.Popen[bytes],
+        waiting: deque[tuple[int, Sheet]],
+        done: dict[int, list[Path]],
+    ) -> None:
+        """Give a helper one sheet after the other until there is none, or one fails."""
+        assert helper.stdin is not None
+        assert helper.stdout is not None
+        for number, sheet in _taken(waiting.popleft):
+            try:
+                pickle.dump(sheet, helper.stdin)
+                helper.stdin.flush()
+                done[number] = pickle.load(helper.stdout)
+            except Exception:  # of the way there, the sheet or the helper: see `begin`
+                helper.kill()  # that it writes no more to what is drawn again
+                self.failures += 1
+                waiting.append((number, sheet))
+                return
 
 
 def _taken(take: Callable[[], tuple[int, Sheet]]) -> Iterator[tuple[int, Sheet]]:

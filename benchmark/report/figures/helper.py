@@ -17,16 +17,16 @@ _NEEDED = (
 
 def main() -> None:
     """Draw until the input ends or a sheet fails."""
-    with os.fdopen(os.dup(1), "wb") as answers:
-        os.dup2(2, 1)  # what a library prints is no answer
-        for name in _NEEDED:
-            import_module(name)
-        # Until who asks is gone, or a sheet fails: it is drawn again, and fails, where it is from.
-        with suppress(Exception):
-            while True:
-                sheet = pickle.load(sys.stdin.buffer)
-                pickle.dump(sheet(), answers)
-                answers.flush()
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints is no answer
+    for name in _NEEDED:
+        import_module(name)
+    # Until who asks is gone, or a sheet fails: it is drawn again, and fails, where it is from.
+    with suppress(Exception), answers:
+        while True:
+            sheet = pickle.load(sys.stdin.buffer)
+            pickle.dump(sheet(), answers)
+            answers.flush()
 
 
 if __name__ == "__main__":

@@ -104,12 +104,12 @@ def _fill(axes: Axes, mask: npt.NDArray[np.bool_], mark: Mark) -> None:
     step = mask.shape[1] * _SPACING_IN / (axes.get_position().width * figure.get_figwidth())
     ends = [
         [(left, total - left), (right, total - right)]
-        for total in np.arange(left + top, right + bottom, step)
+        for total in np.arange(left + top + step / 2, right + bottom, step)
     ]
     if "x" in mark.hatch:
         ends += [
             [(left, apart + left), (right, apart + right)]
-            for apart in np.arange(top - right, bottom - left, step)
+            for apart in np.arange(top - right + step / 2, bottom - left, step)
         ]
     lines = Path(np.reshape(ends, (-1, 2)), [Path.MOVETO, Path.LINETO] * len(ends))
     filling = PathPatch(lines, facecolor="none", edgecolor=mark.ink, linewidth=0.45)

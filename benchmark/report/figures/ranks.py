@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _ROW_IN, _TOP_IN, _LABELS_IN = 0.32, 0.5, 0.36
-_LEAST_IN = 1.1  # of the ranks
+_LEAST_IN = 1.6  # of the ranks
 # Demšar's rule of thumb for the approximation behind the test.
 _ENOUGH_DATASETS = 11
 

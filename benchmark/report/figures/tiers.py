@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _ROW_IN, _TITLE_IN, _LABELS_IN = 0.24, 0.5, 0.36
-_LEAST_IN = 1.1  # of Dice and ranks together
+_LEAST_IN = 1.6  # of Dice and ranks together
 _LANE_IN, _GAP_IN, _TIER_IN = 0.13, 0.12, 0.36
 _REMARK = (
     "bars: 95 % of bootstrap draws of patients · mark: mean Dice, and rank in the table · joined: "
