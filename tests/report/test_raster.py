@@ -28,6 +28,8 @@ def test_the_png_is_what_matplotlib_draws_in_pixels(tmp_path):
     assert apart.mean() < 1.5
     blocks = apart[:744].reshape(93, 8, 270, 8).mean(axis=(1, 3))
     assert np.quantile(blocks, 0.99) < 35
+    means = [np.asarray(one, float).mean(axis=(0, 1)) for one in (ours, theirs)]
+    np.testing.assert_allclose(*means, atol=0.5)  # red is red
     with Image.open(path) as image:
         assert np.round(image.info["dpi"]).tolist() == [300, 300]
     assert path.read_bytes() == again.read_bytes()

@@ -131,6 +131,7 @@ class Crew:
                 self.failures += 1
                 waiting.append((number, sheet))
                 return
+        helper.stdin.close()  # it may end
 
 
 def _taken(take: Callable[[], tuple[int, Sheet]]) -> Iterator[tuple[int, Sheet]]:
