@@ -127,6 +127,12 @@ def test_what_followed_a_run_is_published_with_it(results):
     assert verify(publication) == []
 
 
+@pytest.fixture
+def no_figures(monkeypatch):
+    monkeypatch.setattr("benchmark.report.figures.sheets.sheets", lambda *_: [])
+
+
+@pytest.mark.usefixtures("no_figures")
 def test_the_usual_report_can_be_published_and_one_of_chosen_columns_cannot(results):
     folder = results(unet=0.9)
     records = read_records(folder)
@@ -139,6 +145,7 @@ def test_the_usual_report_can_be_published_and_one_of_chosen_columns_cannot(resu
         publish(folder, "chosen", formats=())
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_refused_report_changes_nothing_and_a_broken_one_is_none(results, monkeypatch):
     import benchmark.report
 

@@ -23,11 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def material(record, finished, clinical, tmp_path):
-    records = [
-        record(tmp_path, name, dataset)
-        for dataset in ("acdc", "decathlon")
-        for name in ("unet", "vnet")
-    ]
+    records = [record(tmp_path, name) for name in ("unet", "vnet")]
     return gather(tmp_path, *finished(records, patients=3, side=32), clinical(records, patients=3))
 
 
