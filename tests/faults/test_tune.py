@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import signal
 import subprocess
+from contextlib import suppress
 
 import optuna
+import psutil
 import pytest
 import yaml
 from optuna.trial import TrialState
@@ -51,7 +53,12 @@ def assert_whole(matrix) -> None:
 def test_killed_and_started_again_it_goes_on(fresh):
     with fresh.start(*TUNE) as process:
         until(process, "[2/4] unet·camus·f0·s0·trial (phantom)  epoch 1/2")
+        # With its worker, which would otherwise be at the end of the trial before it knows.
+        workers = psutil.Process(process.pid).children(recursive=True)
         process.kill()
+        for worker in workers:
+            with suppress(psutil.NoSuchProcess):
+                worker.kill()
     done = fresh.stamps()
     assert len(done) == 1
     (killed,) = (t for t in study(fresh).trials if t.state == TrialState.RUNNING)
