@@ -116,7 +116,7 @@ def _panel(
     ]
     _cost_axis(axes, _finite(row[column] for row in scored.values()), large=column == "parameters")
     if best:
-        # To the right of its last point the best goes on: more cost, no more Dice.
+        # To the right of its last point the front goes on: more cost, no more Dice.
         axes.step(
             [*(row[column] for row in best), axes.get_xlim()[1]],
             [*(row["dice"] for row in best), best[-1]["dice"]],

@@ -17,7 +17,6 @@ from typing import Self
 # What draws a sheet and returns its files; it can be sent to another process.
 Sheet = Callable[[], list[Path]]
 
-_ROOT = Path(__file__).parents[3]
 _PATIENCE_S = 1.0
 _MOST_HELPERS = 3  # more would have nothing to do by the time they have imported matplotlib
 
@@ -41,7 +40,6 @@ class Crew:
 
     def __init__(self, helpers: int = 0) -> None:
         """Start helpers; without any, all is drawn here."""
-        path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         self.helpers: list[subprocess.Popen[bytes]] = []
         self.failures = 0
         self._threads: list[Thread] = []
@@ -52,7 +50,8 @@ class Crew:
                         [sys.executable, "-m", "benchmark.report.figures.helper"],
                         stdin=subprocess.PIPE,
                         stdout=subprocess.PIPE,
-                        env={**os.environ, "PYTHONPATH": path},
+                        # What can be imported here can be imported there.
+                        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
                         start_new_session=True,  # Ctrl-C is for this process, which kills them
                     )
                 )
