@@ -120,3 +120,19 @@ def test_a_row_with_many_options_has_a_long_name(record, finished, clinical, tmp
             narrow = figures[f"{kind}_1col"]
             assert narrow is None or not overlaps(narrow), kind
             assert narrow is None or count < 3, kind
+
+
+@pytest.mark.parametrize("width_in", layout.WIDTHS["both"])
+def test_the_release_of_a_dataset_has_room_beside_the_ranks(record, finished, tmp_path, width_in):
+    from benchmark.report.figures import stability
+
+    records = [
+        record(tmp_path, name, "decathlon", "real") | {"release": "LA2018"} for name in NAMES[:2]
+    ]
+    groups = comparison_groups(*finished(records, patients=4, slices=False))
+    assert groups[0].title == "Decathlon heart (LA2018)"
+    found = rankings(leaderboard(groups), groups)
+    with layout.drawing():
+        figure = stability.draw(found, style.looks(groups[0].names), width_in)
+        assert figure.get_size_inches()[0] == pytest.approx(width_in)
+        assert not overlaps(figure)

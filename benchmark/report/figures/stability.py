@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_LEFT_IN, _TOP_IN, _GAP_IN = 0.62, 0.62, 0.26
+_LEFT_IN, _LINE_IN = 0.29, 0.11  # beside the first axes: ticks, and each line of a label
+_TOP_IN, _GAP_IN = 0.62, 0.26
 _BLOB = 0.42  # widest radius in ranks, of a share of 1
 _REMARK = (
     "blob: area ∝ share of 1,000 draws of patients · bar: 95 % of them, tick: median · "
@@ -57,7 +58,8 @@ def draw(
     bottom_in = layout.legend_height_in(labels, width_in) + remark_in
     gap_in, space_in = (_GAP_IN + 0.1, 0.05) if narrow else (_GAP_IN, 0.1)
     top_in = _TOP_IN + (0.1 if narrow else 0.0)
-    panel_in = (width_in - _LEFT_IN - 0.08) / len(SCHEMES)
+    left_in = _LEFT_IN + _LINE_IN * max(len(_label(one)) for one in shown)
+    panel_in = (width_in - left_in - 0.08) / len(SCHEMES)
     rows_in = [
         max(0.75, 0.19 * max(len(one.names) for one in shown if one.group is group))
         for group in groups
@@ -69,7 +71,7 @@ def draw(
         for column, scheme in enumerate(SCHEMES):
             axes = figure.add_axes(
                 (
-                    (_LEFT_IN + column * panel_in) / width_in,
+                    (left_in + column * panel_in) / width_in,
                     1 - (down_in + row_in) / height_in,
                     (panel_in - space_in) / width_in,
                     row_in / height_in,
@@ -80,9 +82,7 @@ def draw(
             )
             _panel(axes, one, looks, size_in=(panel_in - space_in, row_in))
             if column == 0:
-                title = group.title.replace(" (", " · (")  # the release below the dataset
-                lines = [*title.split(" · "), f"n = {one.patients}", "rank"]
-                axes.set_ylabel("\n".join(lines), fontsize=6.5)
+                axes.set_ylabel("\n".join(_label(one)), fontsize=6.5)
             else:
                 axes.tick_params(labelleft=False)
             if row == 0:
@@ -104,6 +104,12 @@ def draw(
         phantom=phantom,
     )
     return figure
+
+
+def _label(one: Ranking) -> list[str]:
+    """Lines beside the first panel of a row; the release stands below the dataset."""
+    title = one.group.title.replace(" (", " · (")
+    return [*title.split(" · "), f"n = {one.patients}", "rank"]
 
 
 def _panel(
